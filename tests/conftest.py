@@ -1,0 +1,92 @@
+"""What every test may use: a database of its own on a real PostgreSQL, and a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests import postgres
+
+RUN = pytest.StashKey[Path]()
+ENDING = pytest.StashKey[contextlib.ExitStack]()
+
+# Hypothesis brings a profile for CI; elsewhere only the deadline goes, which a busy machine breaks.
+if not os.environ.get("CI"):
+    hypothesis.settings.register_profile("tinycrm", deadline=None)
+    hypothesis.settings.load_profile("tinycrm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        config.stash[RUN] = Path(config.workerinput["run"])
+        return
+    config.stash[RUN] = Path(tempfile.mkdtemp(prefix="tinycrm-tests-"))
+    config.stash[ENDING] = contextlib.ExitStack()
+    config.stash[ENDING].enter_context(postgres.held(config.stash[RUN]))
+
+
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run"] = str(node.config.stash[RUN])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if ENDING in config.stash:
+        config.stash[ENDING].close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "postgres_server" in fixtures:
+            item.add_marker("postgres")
+        if "browser_type_launch_args" in fixtures:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> str:
+    """URL of the run's PostgreSQL server, as a role that may create databases."""
+    if os.environ.get(postgres.ENVIRONMENT) == "skip":
+        pytest.skip(f"{postgres.ENVIRONMENT}=skip")
+    return postgres.server_url(pytestconfig.stash[RUN])
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of a database that one worker's tests share; what they leave in it stays."""
+    with postgres.database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of a database of the test's own, empty at first."""
+    with postgres.database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Launches the machine's Chromium; without one the test is skipped, on CI it fails."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    executable = os.environ.get("TINYCRM_TEST_CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
+    if executable is None:
+        missing = "no Chromium: install Debian's chromium or set TINYCRM_TEST_CHROMIUM"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    # Root needs the first; the others keep Chromium from calling out to the network.
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    arguments += ["--disable-background-networking", "--disable-component-update"]
+    arguments += ["--disable-sync"]
+    return {"executable_path": executable, "args": arguments}
