@@ -8,10 +8,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import postgres
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 def execute(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -64,3 +68,8 @@ def test_a_killed_run_leaves_no_server() -> None:
     with serving:
         fcntl.flock(serving, fcntl.LOCK_EX)
     assert not run.exists()
+
+
+def test_chromium_runs_scripts(page: Page) -> None:
+    page.set_content("<p></p><script>document.querySelector('p').textContent = 6 * 7</script>")
+    assert page.inner_text("p") == "42"
