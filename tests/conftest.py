@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -16,6 +18,7 @@ import pytest
 from tests import postgres
 
 RUN = pytest.StashKey[Path]()
+ALONE = "TINYCRM_TEST_ALONE" in os.environ
 ENDING = pytest.StashKey[contextlib.ExitStack]()
 
 # Hypothesis brings a profile for CI; elsewhere only the deadline goes, which a busy machine breaks.
@@ -40,6 +43,34 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if ENDING in config.stash:
         config.stash[ENDING].close()
+
+
+def missing_libraries(path: Path) -> set[str]:
+    """What a test file imports at its top and this environment has not."""
+    names = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    libraries = {"sqlalchemy" if n.startswith("tinycrm_core.sql") else n for n in names}
+    return {n for n in libraries if importlib.util.find_spec(n.partition(".")[0]) is None}
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where the core is tested alone, a file that asks for a library itself is left out."""
+    if ALONE and collection_path.suffix == ".py" and missing_libraries(collection_path):
+        return True
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    tests = sorted((config.rootpath / "tests" / "core").rglob("test_*.py")) if ALONE else []
+    return [
+        f"left out for want of {', '.join(sorted(missing))}: {path.name}"
+        for path in tests
+        if (missing := missing_libraries(path))
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
