@@ -11,13 +11,18 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 # Imports the modules named and stops at whatever would start or reach something.
 QUIETLY = """
-import importlib, sys
-loud = ("_thread.start_new_thread", "socket.", "subprocess.", "os.fork", "os.posix_spawn")
+import importlib, sys, threading
+
 def watch(event, arguments):
-    if event.startswith(loud):
+    if event.startswith(("socket.", "subprocess.", "os.fork", "os.posix_spawn")):
         raise RuntimeError(f"importing {name} does {event} {arguments}")
-sys.path[:0] = filter(None, sys.argv[1:2])
+
+def start(thread):
+    raise RuntimeError(f"importing {name} starts {thread}")
+
 sys.addaudithook(watch)
+threading.Thread.start = start
+sys.path[:0] = filter(None, sys.argv[1:2])
 for name in sys.argv[2:]:
     importlib.import_module(name)
 """
