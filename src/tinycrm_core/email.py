@@ -200,13 +200,11 @@ def _encoded(local: str, domain: str) -> str:
         ).ascii_domain
         for before, after in zip(domain.split("."), encoded.split("."), strict=True):
             if after.startswith("xn--"):
-                decoded = idna.ulabel(after)
-                _check_characters(decoded)
                 # Releases of idna differ in whether they refuse a second spelling of a label.
-                if idna.alabel(decoded).decode("ascii") != after:
+                if idna.alabel(idna.ulabel(after)).decode("ascii") != after:
                     raise InvalidEmail("email has a domain label that is not a valid A-label")
             elif not before.isascii():
-                # Newer Unicode tables than Python's can know more look-alikes.
+                # The library's Unicode tables, newer than Python's, may know more look-alikes.
                 raise InvalidEmail(_LOOKS_ASCII_IN_DOMAIN)
     except InvalidEmail:
         raise

@@ -13,7 +13,7 @@ import email_validator
 import pytest
 
 import tinycrm_core
-from tinycrm_core.email import MAX_OCTETS, canonical
+from tinycrm_core.email import MAX_OCTETS, _encoded, canonical
 from tinycrm_core.errors import InvalidEmail
 
 # --- V1: one spelling per person -----------------------------------------------------------
@@ -97,6 +97,12 @@ LOOKALIKES = {
     "Greek question mark": "é\u037e@example.com",
     "Greek varia": "é\u1fef@example.com",
 }
+
+
+@pytest.mark.parametrize("domain", ["ｅxample.com", "straſe.com", "example.ｃom"])
+def test_V1_what_the_library_makes_of_a_domain_is_not_taken_on_trust(domain: str) -> None:
+    with pytest.raises(InvalidEmail, match="would read as ASCII"):
+        _encoded("alice", domain)
 
 
 @pytest.mark.parametrize("text", LOOKALIKES.values(), ids=LOOKALIKES)
@@ -213,7 +219,10 @@ HOSTILE = {
     "lone surrogate": ("alice\ud800@example.com", r"U\+D800"),
     "private use": ("alice\ue000@example.com", r"U\+E000"),
     "unassigned": ("alice\U000dffff@example.com", r"U\+DFFFF"),
-    "hidden in an A-label": ("a@xn--ngba1723c.com", "ZERO WIDTH|not a valid internationalised"),
+    "hidden in an A-label": (
+        "alice@xn--mgba3gch31f060k.com",
+        "ZERO WIDTH|not a valid internationalised",
+    ),
     "no @": ("alice.example.com", "has no @"),
     "two @": ("alice@bob@example.com", "more than one @"),
     "nothing before @": ("@example.com", "nothing before the @"),
