@@ -86,10 +86,14 @@ class Server:
         os.chown(self.home, self.account.pw_uid, self.account.pw_gid)
         try:
             self._run("postgres", "--version")
-        except Unavailable:  # the account may not enter that folder
-            copy = self.home / "installation"
-            shutil.copytree(self.programs.parent, copy, symlinks=True)
-            self.programs = copy / self.programs.name
+        except Unavailable:  # the account may not enter the environment the package is in
+            package = self.programs.parents[1]
+            libraries = package.with_name(f"{package.name}.libs")
+            copy = self.home / "site-packages"
+            for folder in (self.programs.parent, libraries):
+                place = copy / folder.relative_to(package.parent)
+                shutil.copytree(folder, place, symlinks=True)
+            self.programs = copy / self.programs.relative_to(package.parent)
 
     def _run(self, program: str, *arguments: str) -> None:
         account = (
