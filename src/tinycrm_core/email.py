@@ -185,14 +185,17 @@ def _encoded(local: str, domain: str) -> str:
         raise InvalidEmail(
             "email is internationalised, which needs an extra: pip install 'tinycrm[email]'"
         ) from None
-    # email-validator refuses a list of reserved names that any program may edit. An ordinary
-    # last label adds nothing to its judgement, so a neutral one stands in for it.
+    # What a program makes of email-validator's global settings must not change who is who: every
+    # option that matters is given, and since the list of reserved names is none, a neutral last
+    # label stands in for an ordinary one, which adds nothing to the judgement.
     head, _, top = domain.rpartition(".")
     ordinary = _alphabetic(top) is not None
     try:
         encoded = validate_email(
             f"{local}@{head}.x" if ordinary else f"{local}@{domain}",
             check_deliverability=False,
+            globally_deliverable=True,
+            strict=False,
             allow_smtputf8=True,
             allow_quoted_local=False,
             allow_domain_literal=False,

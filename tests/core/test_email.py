@@ -53,15 +53,23 @@ def test_V1_different_people_stay_different() -> None:
     "domain",
     ["shop.test", "mail.example", "x.local", "a.localhost", "x.invalid", "x.onion", "1.arpa"],
 )
-def test_V1_development_domains_are_like_any_other(
-    domain: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_V1_development_domains_are_like_any_other(domain: str) -> None:
     assert canonical(f"A@{domain}") == f"a@{domain}"
     assert canonical(f"É@{domain.upper()}") == f"É@{domain}"
-    # Nor does a program that edits the library's list change who is who.
-    monkeypatch.setattr(email_validator, "SPECIAL_USE_DOMAIN_NAMES", [domain, "example.com"])
-    assert canonical(f"é@{domain}") == f"é@{domain}"
-    assert canonical("é@example.com") == "é@example.com"
+
+
+def test_V1_global_settings_of_the_library_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = ["é@example.com", "é" * 65 + "@x.test", "é@x.local", "a@münchen.de"]
+    before = [canonical(person) for person in people]
+    monkeypatch.setattr(email_validator, "SPECIAL_USE_DOMAIN_NAMES", ["com", "test", "x.local"])
+    for name in ("STRICT", "ALLOW_QUOTED_LOCAL", "ALLOW_DISPLAY_NAME", "ALLOW_DOMAIN_LITERAL"):
+        monkeypatch.setattr(email_validator, name, True)
+    for name in ("ALLOW_SMTPUTF8", "GLOBALLY_DELIVERABLE"):
+        monkeypatch.setattr(email_validator, name, False)
+    assert [canonical(person) for person in people] == before
+    for text in ('"é a"@example.com', "É <é@example.com>", "é@[192.0.2.1]", "é@例子.xn--1-0ga1"):
+        with pytest.raises(InvalidEmail):
+            canonical(text)
 
 
 LOOKALIKES = {

@@ -63,6 +63,7 @@ labels = st.one_of(
     ),
     st.text(TRICKY, max_size=6),
 )
+letters = st.text(st.characters(categories=["Ll", "Lo", "Nd"]), min_size=1, max_size=6)
 domains = st.lists(labels, min_size=1, max_size=4).map(".".join)
 locals_ = st.one_of(st.text(max_size=12), st.text(TRICKY, max_size=12), st.just("alice"))
 addresses = st.one_of(
@@ -70,6 +71,7 @@ addresses = st.one_of(
     st.text(TRICKY),
     st.builds("{}@{}".format, locals_, domains),
     st.builds("{}@{}.com".format, locals_, labels),
+    st.builds("{}@{}.com".format, letters, letters),
     st.builds("{}@example.com".format, locals_),
 )
 
