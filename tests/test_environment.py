@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests import postgres
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 
 def execute(url: str, statement: str) -> list[tuple[object, ...]]:
-    import psycopg
-
     with psycopg.connect("postgresql://" + url.partition("://")[2], autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
@@ -34,8 +34,6 @@ def test_fresh_databases_are_empty_and_apart(fresh_postgres_url: str, postgres_u
 
 
 def test_a_database_is_dropped_while_it_is_in_use(postgres_server: str) -> None:
-    import psycopg
-
     with postgres.database(postgres_server) as url:
         user = psycopg.connect("postgresql://" + url.partition("://")[2])
     with pytest.raises(psycopg.OperationalError):
@@ -61,13 +59,16 @@ def test_a_killed_run_leaves_no_server() -> None:
     with process:
         try:
             url = process.stdout.readline().strip()
-            assert execute(url, "SELECT 1") == [(1,)]
+            connection = psycopg.connect("postgresql://" + url.partition("://")[2])
             serving = (run / "serving").open("rb")
         finally:
             process.kill()
     with serving:
         fcntl.flock(serving, fcntl.LOCK_EX)
     assert not run.exists()
+    hung_up, _, _ = select.select([connection], [], [], 0)
+    connection.close()
+    assert hung_up
 
 
 def test_chromium_runs_scripts(page: Page) -> None:
