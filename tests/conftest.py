@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+import tinycrm_core
 from tests import postgres
 
 RUN = pytest.StashKey[Path]()
@@ -80,6 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("postgres")
         if "browser_type_launch_args" in fixtures:
             item.add_marker("browser")
+
+
+@pytest.fixture
+def core_alone(tmp_path: Path) -> Path:
+    """A folder with tinycrm_core and nothing else, for `python -I -S`, which knows no packages."""
+    (tmp_path / "tinycrm_core").symlink_to(Path(tinycrm_core.__file__).parent)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
