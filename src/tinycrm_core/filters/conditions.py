@@ -128,6 +128,8 @@ def unknown_field(name: str) -> InvalidFilter:
     close = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.6)
     if close:
         hint = f"did you mean {close[0]}?"
+    elif name.startswith("p."):
+        hint = "between the dots of a param stands a key, odd ones in quotes"
     else:
         hint = f"params are written p.{name[:100] or 'key'}, a text with such signs in quotes"
     return InvalidFilter(
