@@ -37,8 +37,9 @@ _LOOKS_ASCII_IN_DOMAIN = "email has a domain label that is not ASCII but would r
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
 # (?!..--): hyphens in the third and fourth place are reserved; xn-- goes to the IDNA library.
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# No possessive group: before 3.11.4 Python lets one match what it must not.
 _is_common = re.compile(
-    rf"{_ATOM}(?:\.{_ATOM})*+@(?:{_LABEL}\.)+(?=[A-Za-z0-9-]*[A-Za-z]\Z){_LABEL}\Z"
+    rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z0-9-]*[A-Za-z]\Z){_LABEL}\Z"
 ).match
 
 _FOREIGN = "\x80-\U0010ffff"
