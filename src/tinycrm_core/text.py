@@ -19,5 +19,5 @@ def fold(text: str) -> str:
 
 def search_key(email: str, aliases: Iterable[str], name: str | None) -> str:
     """What bare words are looked up in: the folded email, aliases and name, one per line."""
-    pieces = (email, *aliases, name) if name else (email, *aliases)
-    return "\n".join(map(fold, pieces))
+    # Nothing composes or folds across a line break, so the whole folds like its pieces.
+    return fold("\n".join((email, *aliases, name) if name else (email, *aliases)))

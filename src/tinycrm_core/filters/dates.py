@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import calendar
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 Instants: TypeAlias = tuple[int, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _HOUR = 3_600_000_000
 _DAY = 24 * _HOUR
 _EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -22,8 +23,8 @@ _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d"
-    r"(?:T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
-    r"(?:Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?",
+    r"(T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?"
+    r"(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?",
     re.ASCII,
 )
 _RELATIVE = re.compile(r"([+-]\d{1,6})([hdwm])", re.ASCII)
@@ -38,15 +39,16 @@ def param_instant(text: str) -> int | None:
     Accepted are `YYYY-MM-DD` (its midnight, UTC) and `YYYY-MM-DDTHH:MM[:SS[.fraction]]` with
     `Z`, an offset, or neither (UTC). Digits beyond the microsecond are cut off.
     """
-    if _ISO.fullmatch(text) is None:
+    shape = _ISO.fullmatch(text)
+    if shape is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        if shape[1] is None:
+            return (date.fromisoformat(text).toordinal() - _EPOCH_DAY) * _DAY
+        since = datetime.fromisoformat(text if shape[2] else text + "Z") - _EPOCH
     except ValueError:  # the shape of a date, but there is no such day
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
 
 
 def instant_range(text: str, now: int, *, whole: bool = False) -> Instants | None:
