@@ -124,6 +124,12 @@ class StoreError(TinyCRMError):
     code = "store"
 
 
+class Retry(StoreError):
+    """A deadlock or a lost race: nothing was written, and the same work may be tried again."""
+
+    code = "retry"
+
+
 class SchemaError(StoreError):
     """The tables are older or newer than this version of TinyCRM."""
 

@@ -26,13 +26,13 @@ from tinycrm_core.filters.values import (
     Times,
 )
 from tinycrm_core.model import ABSENT, Json, Membership
+from tinycrm_core.times import LATEST
 
 Get: TypeAlias = Callable[[Any], Any]
 Holds: TypeAlias = Callable[[Any], bool]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
-_DAY = timedelta(days=1)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def on_text(test: Test) -> Holds:
@@ -102,6 +102,8 @@ def on_time(get: Get, test: Test) -> Holds:
 
 
 def _in_span(get: Get, span: Span) -> Holds:
+    if span[0] is not None and span[0] > LATEST:
+        return lambda owner: False
     first, after = map(_datetime, span)
     if first is None and after is None:
         return lambda owner: get(owner) is not None
@@ -113,13 +115,10 @@ def _in_span(get: Get, span: Span) -> Holds:
 
 
 def _datetime(micros: int | None) -> datetime | None:
-    """The bound as a datetime; beyond the year 9999 nothing is left to bound."""
-    if micros is None:
+    """The bound as a datetime; above the last one there is nothing left to bound."""
+    if micros is None or micros > LATEST:
         return None
-    try:
-        return _EPOCH + timedelta(microseconds=micros)
-    except OverflowError:
-        return _EARLIEST if micros < 0 else None
+    return _EPOCH + timedelta(microseconds=max(micros, _EARLIEST))
 
 
 def on_param(path: Sequence[str], test: Test) -> Callable[[Membership], bool]:
