@@ -18,7 +18,10 @@ SORT_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """An order of customers. Equal values are ordered by id, missing ones come last.
+    """An order of customers. Missing values come last, in both directions.
+
+    Equal values, and missing ones among themselves, are ordered by id: ascending, or descending
+    when the order is, so that one index serves both directions.
 
     `field` is one of `SORT_FIELDS`, `joined`, `active` or a Param; `project` limits the last three
     to one product. Over several memberships the largest value counts when descending, the
