@@ -85,7 +85,16 @@ class MembershipState:
     @classmethod
     def from_json(cls, value: list[Any]) -> MembershipState:
         """The inverse of `to_json`."""
-        return cls(*value[:6], Marks.from_json(value[6]))
+        joined_at, last_active_at, status, status_at, params, params_at, marks = value
+        return cls(
+            joined_at,
+            last_active_at,
+            status,
+            status_at,
+            params,
+            params_at,
+            Marks.from_json(marks),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,209 @@
+"""Identify and Ping: the same validated value in a call, a queue, an HTTP body and a CSV row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, field
+from datetime import date, datetime
+from typing import Any, ClassVar, TypeAlias
+
+from tinycrm_core.email import canonical
+from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus
+from tinycrm_core.limits import LIMITS, Limits, clean_key, clean_params, clean_text
+from tinycrm_core.model import Json, Status
+from tinycrm_core.times import from_micros, to_micros
+
+When: TypeAlias = datetime | date | str | int | None
+"""A time for `at`: a datetime, a date, ISO 8601 text, or microseconds since 1970 (int)."""
+
+STATUSES = tuple(str(each) for each in Status)
+_STATUS_WORDS = {**{each: each for each in STATUSES}, "trialing": "trial"}
+MAX_NAME = 500
+
+
+def clean_status(value: object, *, forgiving: bool = False) -> str:
+    """One of the four statuses; `trialing` means `trial`.
+
+    `forgiving` also accepts other case and outer spaces (imports). Raises InvalidStatus.
+    """
+    if isinstance(value, str):
+        word = value.strip().lower() if forgiving else value
+        if word in _STATUS_WORDS:
+            return _STATUS_WORDS[word]
+        shown = ascii(value[:40])
+    else:
+        shown = f"a value of type {type(value).__name__}"
+    raise InvalidStatus(f"status: {shown} is not one of {', '.join(STATUSES)}")
+
+
+def clean_name(value: object) -> str | None:
+    """The trimmed name, or None when there is none. Raises InvalidInput."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidInput(f"name: expected text, not {type(value).__name__}", field="name")
+    name = " ".join(value.split()) if not value.isprintable() else value.strip()
+    if len(name) > MAX_NAME:
+        raise InvalidInput(f"name: longer than {MAX_NAME} characters", field="name")
+    return clean_text(name, "name", InvalidInput) or None
+
+
+def _micros(at: When) -> int | None:
+    if at is None:
+        return None
+    if type(at) is int:
+        return _checked_micros(at)
+    return to_micros(at)
+
+
+def _checked_micros(at: int) -> int:
+    return to_micros(from_micros(at)) if 0 <= at < 253_402_300_800_000_000 else to_micros(at)
+
+
+def _clean_id(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and 0 < len(value) <= 128):
+        return value
+    raise InvalidInput("id: expected text of 1 to 128 characters", field="id")
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """What a product knows about a person; checked and canonical once it exists.
+
+    `at` is the event time in microseconds, or None for «now, and after everything known».
+    Raises InvalidEmail, InvalidStatus, InvalidParams, InvalidTime or InvalidInput.
+    """
+
+    type: ClassVar[str] = "identify"
+
+    email: str
+    _: KW_ONLY
+    name: str | None = None
+    status: str | None = None
+    params: Mapping[str, Json] | None = None
+    set_once: Mapping[str, Json] | None = None
+    unset: Iterable[str] | None = None
+    at: When = None
+    active: bool = True
+    id: str | None = None
+    joined: When = field(default=None, compare=True)
+    limits: InitVar[Limits] = LIMITS
+
+    def __post_init__(self, limits: Limits) -> None:
+        put = object.__setattr__
+        put(self, "email", canonical(self.email))
+        if self.name is not None:
+            put(self, "name", clean_name(self.name))
+        if self.status is not None:
+            put(self, "status", clean_status(self.status))
+        if self.params is not None:
+            put(self, "params", clean_params(self.params, "params", limits))
+        if self.set_once is not None:
+            put(self, "set_once", clean_params(self.set_once, "set_once", limits))
+        if self.unset is not None:
+            put(self, "unset", _clean_unset(self.unset, limits))
+        if self.at is not None:
+            put(self, "at", _micros(self.at))
+        if self.joined is not None:
+            put(self, "joined", _micros(self.joined))
+        if type(self.active) is not bool:
+            raise InvalidInput("active: expected true or false", field="active")
+        put(self, "id", _clean_id(self.id))
+        if (self.set_once or self.unset) and (twice := self._twice()):
+            raise InvalidParams(
+                f"params: {ascii(twice)[:60]} is named twice among params, set_once and unset",
+                field="params",
+            )
+
+    def _twice(self) -> str | None:
+        seen: set[str] = set()
+        for keys in (self.params, self.set_once, self.unset):
+            for key in keys or ():
+                if key in seen:
+                    return key
+                seen.add(key)
+        return None
+
+
+def _clean_unset(keys: object, limits: Limits) -> tuple[str, ...]:
+    if isinstance(keys, str | Mapping) or not isinstance(keys, Iterable):
+        raise InvalidParams("unset: expected a list of keys", field="unset")
+    cleaned = dict.fromkeys(clean_key(key, "unset", limits) for key in keys)
+    if len(cleaned) > limits.keys:
+        raise InvalidParams(f"unset: more than {limits.keys} keys", field="unset")
+    return tuple(cleaned)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Somebody was here. `at` as in `Identify`."""
+
+    type: ClassVar[str] = "ping"
+
+    email: str
+    _: KW_ONLY
+    at: When = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "email", canonical(self.email))
+        if self.at is not None:
+            put(self, "at", _micros(self.at))
+        put(self, "id", _clean_id(self.id))
+
+
+Event: TypeAlias = Identify | Ping
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The wire form: the arguments that were given, with `at` as ISO 8601 and a `type`."""
+    names = ("email", "at", "id") if isinstance(event, Ping) else _IDENTIFY
+    body: dict[str, Any] = {"type": event.type}
+    for name in names:
+        value = getattr(event, name)
+        if value is None or (name == "active" and value is True):
+            continue
+        if name in ("at", "joined"):
+            value = from_micros(value).isoformat()
+        body[name] = list(value) if name == "unset" else value
+    return body
+
+
+_IDENTIFY = (
+    "email", "name", "status", "params", "set_once", "unset", "at", "active", "id", "joined",
+)  # fmt: skip
+_FIELDS = {"identify": _IDENTIFY, "ping": ("email", "at", "id")}
+
+
+def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS) -> Event:
+    """The inverse of `to_json`; `type` says what a body without one is.
+
+    Unknown fields are refused, so that a misspelt one cannot be lost silently.
+    """
+    if not isinstance(body, Mapping):
+        raise InvalidInput("event: expected a JSON object", field=None)
+    fields = dict(body)
+    kind = fields.pop("type", type)
+    if kind not in _FIELDS:
+        raise InvalidInput("type: expected identify or ping", field="type")
+    unknown = sorted(str(name) for name in fields if name not in _FIELDS[kind])
+    if unknown:
+        raise InvalidInput(
+            f"{ascii(unknown[0])[1:61]}: unknown field; {kind} takes {', '.join(_FIELDS[kind])}",
+            field=unknown[0],
+        )
+    if "email" not in fields:
+        raise InvalidInput("email: missing", field="email")
+    for name in ("at", "joined"):
+        if not isinstance(fields.get(name), str | None):
+            raise InvalidInput(f"{name}: expected ISO 8601 text", field=name)
+    if kind == "ping":
+        return Ping(**fields)
+    return Identify(**fields, limits=limits)
+
+
+__all__ = [
+    "MAX_NAME", "STATUSES", "Event", "Identify", "Ping", "When",
+    "clean_name", "clean_status", "from_json", "to_json",
+]  # fmt: skip
