@@ -107,8 +107,9 @@ def is_membership(condition: Condition) -> bool:
 
 
 def operators(field: str | Param) -> tuple[Op, ...]:
-    """The operators a field has; raises InvalidFilter for an unknown field."""
+    """The operators a field has; raises InvalidFilter for an unknown field or an unfit key."""
     if isinstance(field, Param):
+        _check_path(field)
         return _PARAM_OPS
     if field in _OPS:
         return _OPS[field]
@@ -148,8 +149,6 @@ def checked(condition: Condition, projects: Collection[str] | None = None) -> Co
     """
     field, op = condition.field, condition.op
     known = operators(field)
-    if isinstance(field, Param):
-        _check_path(field)
     if op not in known:
         raise InvalidFilter(
             f"{shown(field)} has no operator {op}",

@@ -196,7 +196,7 @@ def _styles(items: Sequence[Filter], *, closed: bool) -> tuple[dict[On, Style], 
     groups = [on for on in ons if styles[on] == "group" and on not in places]
     if closed:
         return styles, True
-    if len(ors) == 1 and not groups and not places:
+    if len(ors) == 1 and not places:
         return styles, False
     loose: list[On] = places
     if not ors and len(ons) == 1 and _can_loosen(ons[0]):

@@ -101,9 +101,6 @@ class Equal:
     negated: bool = False
 
 
-Bound = TypeVar("Bound", int | float, str)
-
-
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """A param that is a number between `low` and `high`; None is no bound."""

@@ -65,12 +65,15 @@ def test_a_whole_word_covers_its_day_or_hour(word: str, start: str, end: str) ->
     assert tuple(map(from_micros, covered)) == (at(start), at(end))
 
 
+NO_DATES = """
+    tomorrow now Today 30d -30 -d -1y - + 2026-3-29 2026-02-30 20260329 2026-W13 2026-13-01
+    2026-03-29T24:00 2026-03-29T10 2026-03-29T10:00:60 2026-03-29_10:00 ２０２６-03-29 -1234567d
+    2026-03-29T10:00+1 2026-03-29Z 0000-01-01 -30D
+"""
+
+
 @pytest.mark.parametrize(
-    "word",
-    "tomorrow now Today 30d -30 -d -1y - + 2026-3-29 2026-02-30 20260329 2026-W13 2026-13-01 "
-    "2026-03-29T24:00 2026-03-29T10 2026-03-29T10:00:60 2026-03-29_10:00 ２０２６-03-29 -1234567d "
-    "2026-03-29T10:00+1 2026-03-29Z 0000-01-01 -30D".split()
-    + ["2026-03-29 10:00", "", " today", "2026-03-29\n"],
+    "word", [*NO_DATES.split(), "2026-03-29 10:00", "", " today", "2026-03-29\n"]
 )
 def test_the_grammar_is_closed(word: str) -> None:
     assert instant_range(word, to_micros(NOW)) is None
@@ -80,7 +83,7 @@ def test_the_grammar_is_closed(word: str) -> None:
 def test_far_away_words_stop_at_the_calendar(word: str) -> None:
     start, end = instant_range(word, to_micros(NOW)) or (0, 0)
     assert end == start + 1
-    assert datetime.min <= (datetime(1970, 1, 1) + timedelta(microseconds=start)) <= datetime.max
+    assert from_micros(start).year in (1, 9999)
 
 
 @pytest.mark.parametrize("far", ["-999999d", "+999999m", "9999-12-31", "0001-01-01"])
