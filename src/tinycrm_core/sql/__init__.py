@@ -1,0 +1,1 @@
+"""TinyCRM on SQLite and PostgreSQL, through SQLAlchemy Core."""
