@@ -1,0 +1,204 @@
+"""A filter as one SQL clause over the customers table, with the meaning of `values.resolve`.
+
+A clause is true or false for everybody, never null, so that `Not` may stand around it. Inside an
+`On` null counts as false. Every table a clause reads is bound to the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    FromClause,
+    Text,
+    and_,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql import ColumnElement
+
+from tinycrm_core.filters import And, Condition, Filter, Not, On, Or, Param, resolve
+from tinycrm_core.filters.values import (
+    Absent,
+    Contains,
+    Counts,
+    OneOf,
+    Present,
+    Span,
+    Starts,
+    Test,
+    Texts,
+    Times,
+)
+from tinycrm_core.sql import json_tests
+
+Clause: TypeAlias = ColumnElement[bool]
+
+CUSTOMER_COLUMNS = {
+    "email": "email_key",
+    "name": "name_key",
+    "words": "search",
+    "created": "created_at",
+    "seen": "last_seen_at",
+    "projects": "project_count",
+}
+MEMBERSHIP_COLUMNS = {"status": "status", "joined": "joined_at", "active": "last_active_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a filter is compiled for: one account of one database, at one time.
+
+    `tables` has `customers`, `memberships` and `param_values`; `projects` maps slugs to ids.
+    With `fenced`, the planner may not turn an `On` into a join, but tests it person by person.
+    """
+
+    tables: Any
+    dialect: str
+    account_id: int
+    projects: Mapping[str, int]
+    now: int
+    fenced: bool = False
+
+
+def compile_filter(filter: Filter, scope: Scope, customers: FromClause | None = None) -> Clause:
+    """The clause that holds for the rows of `customers` (or an alias of it) that match."""
+    people = scope.tables.customers if customers is None else customers
+    match filter:
+        case And(items):
+            return and_(true(), *(compile_filter(item, scope, people) for item in items))
+        case Or(items):
+            return or_(false(), *(compile_filter(item, scope, people) for item in items))
+        case Not(item):
+            return not_(compile_filter(item, scope, people))
+        case On():
+            return on_clause(filter, scope, people.c.customer_id)
+    return customer_clause(filter, scope, people)
+
+
+def customer_clause(condition: Condition, scope: Scope, people: FromClause) -> Clause:
+    """One condition on the person."""
+    column = people.c[CUSTOMER_COLUMNS[str(condition.field)]]
+    return scalar_test(column, resolve(condition, scope.now), scope.dialect)
+
+
+def on_clause(on: On, scope: Scope, customer_id: ColumnElement[Any]) -> Clause:
+    """Whether the person with this id has such a membership."""
+    memberships = scope.tables.memberships.alias()
+    found = (
+        select(1)
+        .where(
+            memberships.c.account_id == scope.account_id,
+            memberships.c.customer_id == customer_id,
+            *membership_clauses(on, scope, memberships),
+        )
+        .correlate_except(memberships)
+    )
+    if scope.fenced and scope.dialect == "postgresql":
+        found = found.offset(literal(0))
+    return found.exists()
+
+
+def membership_clauses(on: On, scope: Scope, memberships: FromClause) -> list[Clause]:
+    """What a row of `memberships` of the account has to fulfil."""
+    clauses = [membership_clause(each, scope, memberships) for each in on.conditions]
+    if on.project is not None:
+        clauses.insert(0, _on_projects((on.project,), scope, memberships))
+    return clauses
+
+
+def membership_clause(condition: Condition, scope: Scope, memberships: FromClause) -> Clause:
+    """One condition on a membership."""
+    field, test = condition.field, resolve(condition, scope.now)
+    if isinstance(field, Param):
+        return json_tests.param_clause(field.path, test, scope, memberships)
+    if field == "project":
+        assert isinstance(test, OneOf)
+        inside = _on_projects(test.values, scope, memberships)
+        return not_(inside) if test.negated else inside
+    return scalar_test(memberships.c[MEMBERSHIP_COLUMNS[field]], test, scope.dialect)
+
+
+def _on_projects(slugs: Iterable[str], scope: Scope, memberships: FromClause) -> Clause:
+    ids = [scope.projects[slug] for slug in slugs if slug in scope.projects]
+    if not ids:
+        return false()
+    column: ColumnElement[int] = memberships.c.project_id
+    return column == ids[0] if len(ids) == 1 else column.in_(ids)
+
+
+def scalar_test(column: ColumnElement[Any], test: Test, dialect: str) -> Clause:
+    """A test on a column that holds folded text, microseconds, a count, a status."""
+    match test:
+        case Present():
+            return column.is_not(None)
+        case Absent():
+            return column.is_(None)
+        case Texts(texts, negated):
+            return _known(column, _one_of(column, texts, negated))
+        case OneOf(names, negated):
+            return _one_of(column, names, negated)
+        case Contains(text):
+            return _known(column, contains(column, text, dialect))
+        case Starts(text):
+            return _known(column, starts(column, text, dialect))
+        case Times(spans, negated):
+            inside = or_(false(), *(in_span(column, span) for span in spans))
+            return _known(column, not_(inside) if negated else inside)
+        case Counts(ranges, negated):
+            inside = or_(false(), *(_between(column, low, high) for low, high in ranges))
+            return not_(inside) if negated else inside
+    return false()
+
+
+def _known(column: ColumnElement[Any], clause: Clause) -> Clause:
+    return and_(column.is_not(None), clause)
+
+
+def _one_of(column: ColumnElement[Any], values: Sequence[Any], negated: bool) -> Clause:
+    if not values:
+        return true() if negated else false()
+    if len(values) == 1:
+        return column != values[0] if negated else column == values[0]
+    return column.not_in(values) if negated else column.in_(values)
+
+
+def contains(text: ColumnElement[Any], part: str, dialect: str) -> Clause:
+    """Whether `part` occurs, by code points; nothing in it is a wildcard."""
+    position = func.instr if dialect == "sqlite" else func.strpos
+    return position(text, literal(part, Text)) > 0
+
+
+def starts(text: ColumnElement[Any], start: str, dialect: str) -> Clause:
+    """Whether the text begins with `start`, by code points."""
+    if dialect == "sqlite":
+        return func.substr(text, 1, len(start)) == start
+    return func.starts_with(text, literal(start, Text))
+
+
+def in_span(column: ColumnElement[Any], span: Span) -> Clause:
+    """Whether a time is inside the half-open span."""
+    first, after = span
+    clauses: list[Clause] = [column.is_not(None)] if first is None and after is None else []
+    if first is not None:
+        clauses.append(column >= literal(first, BigInteger))
+    if after is not None:
+        clauses.append(column < literal(after, BigInteger))
+    return and_(*clauses)
+
+
+def _between(column: ColumnElement[Any], low: int | None, high: int | None) -> Clause:
+    clauses: list[Clause] = []
+    if low is not None:
+        clauses.append(column >= literal(low, BigInteger))
+    if high is not None:
+        clauses.append(column <= literal(high, BigInteger))
+    return and_(true(), *clauses)
