@@ -23,7 +23,7 @@ from tinycrm_core.filters.tree import Condition, Filter, On, Op, Param, Value
 OPERATOR: Final = re.compile(r"!?[:=<>~^][:=!<>~^]*")
 _NAME = re.compile(r'(?:[^\s()":=!<>~^@]|!(?![:=<>~^]))+')
 KEY: Final = re.compile(r'[^\s()".@:=!<>~^,]+')
-SLUG: Final = re.compile(r'(?:[^\s()":=!<>~^@]|!(?![:=<>~^]))+')
+SLUG: Final = re.compile(r'[^\s()":=!<>~^@]+')
 RUN: Final = re.compile(r'[^\s()"]+')
 LITERAL: Final = re.compile(r'(?:(?!\.\.)[^\s()",])+')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)

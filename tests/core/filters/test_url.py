@@ -167,6 +167,7 @@ def test_any_key_and_value_can_be_asked_for(name: str) -> None:
         for tree in (
             On(None, (condition,)),
             On(name or "a", (condition,)),
+            And((On(name or "a", (condition,)), On("b"))),
             Not(On(None, (condition,))),
         ):
             query = urlencode(to_pairs(tree))
