@@ -1,1 +1,60 @@
-"""Placeholder."""
+"""TinyCRM: one row per person, one badge per product."""
+
+from tinycrm_core.client import BoundProject, TinyCRM
+from tinycrm_core.errors import (
+    Conflict,
+    Forgotten,
+    InvalidEmail,
+    InvalidFilter,
+    InvalidInput,
+    InvalidKey,
+    InvalidParams,
+    InvalidStatus,
+    InvalidTime,
+    NotFound,
+    NotSupported,
+    StoreError,
+    TinyCRMError,
+)
+from tinycrm_core.events import Identify, Ping
+from tinycrm_core.limits import Limits
+from tinycrm_core.model import ABSENT, Change, Customer, Membership, Page, Project, Result, Status
+from tinycrm_core.people import MergePreview
+from tinycrm_core.signals import customer_created, customers_merged, status_changed
+from tinycrm_core.store import Totals
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ABSENT",
+    "BoundProject",
+    "Change",
+    "Conflict",
+    "Customer",
+    "Forgotten",
+    "Identify",
+    "InvalidEmail",
+    "InvalidFilter",
+    "InvalidInput",
+    "InvalidKey",
+    "InvalidParams",
+    "InvalidStatus",
+    "InvalidTime",
+    "Limits",
+    "Membership",
+    "MergePreview",
+    "NotFound",
+    "NotSupported",
+    "Page",
+    "Ping",
+    "Project",
+    "Result",
+    "Status",
+    "StoreError",
+    "TinyCRM",
+    "TinyCRMError",
+    "Totals",
+    "customer_created",
+    "customers_merged",
+    "status_changed",
+]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, InitVar, dataclass, field
+from dataclasses import KW_ONLY, InitVar, dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar, TypeAlias
 
 from tinycrm_core.email import canonical
-from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus
+from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus, InvalidTime
 from tinycrm_core.limits import LIMITS, Limits, clean_key, clean_params, clean_text
 from tinycrm_core.model import Json, Status
-from tinycrm_core.times import from_micros, to_micros
+from tinycrm_core.times import LATEST, from_micros, to_micros
 
 When: TypeAlias = datetime | date | str | int | None
 """A time for `at`: a datetime, a date, ISO 8601 text, or microseconds since 1970 (int)."""
@@ -48,16 +48,12 @@ def clean_name(value: object) -> str | None:
     return clean_text(name, "name", InvalidInput) or None
 
 
-def _micros(at: When) -> int | None:
-    if at is None:
-        return None
-    if type(at) is int:
-        return _checked_micros(at)
-    return to_micros(at)
-
-
-def _checked_micros(at: int) -> int:
-    return to_micros(from_micros(at)) if 0 <= at < 253_402_300_800_000_000 else to_micros(at)
+def _micros(at: When, field: str = "at") -> int:
+    if type(at) is not int:
+        return to_micros(at, field=field)
+    if not 0 <= at <= LATEST:
+        raise InvalidTime(f"{field}: the year must be 1970 to 9999", field=field)
+    return at
 
 
 def _clean_id(value: object) -> str | None:
@@ -71,6 +67,8 @@ class Identify:
     """What a product knows about a person; checked and canonical once it exists.
 
     `at` is the event time in microseconds, or None for «now, and after everything known».
+    `joined` and `seen` are for imports: since when the person is on the product, and when they
+    were last active there; without them both follow from `at` and `active`.
     Raises InvalidEmail, InvalidStatus, InvalidParams, InvalidTime or InvalidInput.
     """
 
@@ -86,7 +84,8 @@ class Identify:
     at: When = None
     active: bool = True
     id: str | None = None
-    joined: When = field(default=None, compare=True)
+    joined: When = None
+    seen: When = None
     limits: InitVar[Limits] = LIMITS
 
     def __post_init__(self, limits: Limits) -> None:
@@ -105,7 +104,9 @@ class Identify:
         if self.at is not None:
             put(self, "at", _micros(self.at))
         if self.joined is not None:
-            put(self, "joined", _micros(self.joined))
+            put(self, "joined", _micros(self.joined, "joined"))
+        if self.seen is not None:
+            put(self, "seen", _micros(self.seen, "seen"))
         if type(self.active) is not bool:
             raise InvalidInput("active: expected true or false", field="active")
         put(self, "id", _clean_id(self.id))
@@ -164,15 +165,17 @@ def to_json(event: Event) -> dict[str, Any]:
         value = getattr(event, name)
         if value is None or (name == "active" and value is True):
             continue
-        if name in ("at", "joined"):
+        if name in _TIMES:
             value = from_micros(value).isoformat()
         body[name] = list(value) if name == "unset" else value
     return body
 
 
 _IDENTIFY = (
-    "email", "name", "status", "params", "set_once", "unset", "at", "active", "id", "joined",
+    "email", "name", "status", "params", "set_once", "unset",
+    "at", "active", "id", "joined", "seen",
 )  # fmt: skip
+_TIMES = ("at", "joined", "seen")
 _FIELDS = {"identify": _IDENTIFY, "ping": ("email", "at", "id")}
 
 
@@ -195,7 +198,7 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
         )
     if "email" not in fields:
         raise InvalidInput("email: missing", field="email")
-    for name in ("at", "joined"):
+    for name in _TIMES:
         if not isinstance(fields.get(name), str | None):
             raise InvalidInput(f"{name}: expected ISO 8601 text", field=name)
     if kind == "ping":

@@ -117,6 +117,28 @@ class Change:
     late: dict[str, Json] = field(default_factory=dict)
     batch: UUID | None = None
 
+    def to_json(self) -> dict[str, Json]:
+        """A JSON object; an absent old or new value is left out."""
+        changes = {
+            name: {
+                key: value
+                for key, value in zip(("old", "new"), pair, strict=True)
+                if value is not ABSENT
+            }
+            for name, pair in self.changes.items()
+        }
+        return {
+            "at": self.at.isoformat(),
+            "event_at": self.event_at.isoformat(),
+            "kind": self.kind,
+            "via": self.via,
+            "project": self.project,
+            "email": self.email,
+            "changes": changes,
+            "late": self.late,
+            "batch": None if self.batch is None else str(self.batch),
+        }
+
 
 class _Absent:
     """Stands for «there was no value», which JSON's null cannot."""

@@ -28,7 +28,8 @@ from tinycrm_core.state import (
     Write,
 )
 
-Tally: TypeAlias = dict[Json, int]
+Tally: TypeAlias = list[tuple[Json, int]]
+"""Values with the number of people, most frequent first; not a dict, where true would be 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Transaction(Protocol):
 
         Entries whose id exists already are left as they are. Derived data (search keys, param
         values, the registry of params keys) follows. An address can move from one write's person
-        to another's.
+        to another's. Merges stay, also those of a person who is removed.
         """
         ...
 
@@ -124,6 +125,10 @@ class Transaction(Protocol):
     def merge(self, merge_id: UUID) -> MergeState | None: ...
     def merges(self, customer_id: UUID) -> list[MergeState]: ...
     def save_merge(self, merge: MergeState) -> None: ...
+
+    def delete_merges(self, customer_ids: Iterable[UUID]) -> None:
+        """Remove the merges in which one of these people stayed or went."""
+        ...
 
     def projects(self) -> list[ProjectState]:
         """All products in the order of their creation."""

@@ -1,0 +1,292 @@
+"""One unit of work over a store's transaction: load and lock, let the rules decide, save.
+
+The functions here know neither SQL nor semantics; they are the only callers of `Transaction`'s
+writing side.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, cast
+from uuid import UUID
+
+from tinycrm_core import merge as rules
+from tinycrm_core.errors import Conflict, Forgotten, NotFound, Retry, TinyCRMError
+from tinycrm_core.events import Event, Identify, Ping
+from tinycrm_core.ids import uuid7
+from tinycrm_core.limits import LIMITS, Limits
+from tinycrm_core.model import Result
+from tinycrm_core.state import CustomerState, Entry, MergeState, Write
+from tinycrm_core.store import Transaction
+from tinycrm_core.undo import undo_entries
+
+Answer: TypeAlias = Result | bool | TinyCRMError
+"""Of one event in a list: a Result for Identify, a bool for Ping, or why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """Somebody moved from one status to another (`old` None: is new on the product)."""
+
+    customer_id: UUID
+    email: str
+    project_id: int
+    old: str | None
+    new: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The answers of a list of events, and what is to be told once they are stored."""
+
+    answers: list[Answer] = field(default_factory=list)
+    created: list[tuple[UUID, str]] = field(default_factory=list)
+    status_changes: list[StatusChange] = field(default_factory=list)
+
+
+class _People:
+    """The people a list of events touches, as they change from event to event."""
+
+    def __init__(self) -> None:
+        self.before: dict[UUID, CustomerState] = {}
+        self.now: dict[UUID, CustomerState] = {}
+        self.ids: dict[str, UUID] = {}
+        self.entries: dict[UUID, list[Entry]] = {}
+
+    def add(self, loaded: dict[str, CustomerState]) -> None:
+        for email, state in loaded.items():
+            self.ids[email] = state.id
+            self.before[state.id] = self.now[state.id] = state
+
+    def get(self, email: str) -> CustomerState | None:
+        found = self.ids.get(email)
+        return self.now.get(found) if found is not None else None
+
+    def put(self, state: CustomerState, entry: Entry | None = None) -> None:
+        self.now[state.id] = state
+        if entry is not None:
+            self.entries.setdefault(state.id, []).append(entry)
+
+    def writes(self) -> list[Write]:
+        found = []
+        for customer_id, state in self.now.items():
+            before, entries = self.before.get(customer_id), self.entries.get(customer_id, ())
+            if state is not before or entries:
+                found.append(Write(before, state, tuple(entries)))
+        return found
+
+
+def apply_events(
+    tx: Transaction,
+    project_id: int,
+    events: Sequence[Event],
+    *,
+    now: int,
+    via: str,
+    batch: UUID | None = None,
+    limits: Limits = LIMITS,
+) -> Outcome:
+    """Apply events of one product in their order; a refused one does not stop the others."""
+    people = _People()
+    people.add(tx.load({event.email for event in events}))
+    unknown = dict.fromkeys(
+        event.email
+        for event in events
+        if isinstance(event, Identify) and event.email not in people.ids
+    )
+    refused, new_ids = _claim(tx, people, unknown) if unknown else (set(), {})
+    outcome = Outcome()
+    for event in events:
+        if isinstance(event, Ping):
+            outcome.answers.append(_ping(people, event, project_id, now))
+        elif event.email in refused:
+            outcome.answers.append(
+                Forgotten("email: this person asked to be forgotten; nothing was stored")
+            )
+        else:
+            new_id = new_ids.get(event.email) or uuid7()
+            context = rules.Context(project_id, now, new_id, via, batch, limits)
+            outcome.answers.append(_identify(people, event, context, outcome))
+    writes = people.writes()
+    if writes:
+        tx.save(writes)
+    return outcome
+
+
+def _claim(
+    tx: Transaction, people: _People, unknown: Iterable[str]
+) -> tuple[set[str], dict[str, UUID]]:
+    """Take the unknown addresses, except those of people who asked to be forgotten."""
+    digests = {digest(tx.secret(), email): email for email in unknown}
+    refused = {digests[each] for each in tx.forgotten(digests)}
+    new_ids = {email: uuid7() for email in digests.values() if email not in refused}
+    lost = new_ids.keys() - tx.claim(new_ids) if new_ids else set()
+    if lost:
+        people.add(tx.load(lost))
+        if any(email not in people.ids for email in lost):
+            raise Retry("an address was taken and released by someone else at this moment")
+    return refused, new_ids
+
+
+def digest(secret: bytes, email: str) -> bytes:
+    """What is kept of an address that must be recognised but not known."""
+    return hmac.digest(secret, email.encode(), "sha256")
+
+
+def _ping(people: _People, event: Ping, project_id: int, now: int) -> bool:
+    state = people.get(event.email)
+    at = now if event.at is None else cast(int, event.at)
+    after = rules.ping(state, event.email, project_id, at) if state else None
+    if after is None:
+        return False
+    people.put(after)
+    return True
+
+
+def _identify(people: _People, event: Identify, context: rules.Context, outcome: Outcome) -> Answer:
+    before = people.get(event.email)
+    try:
+        after, effect, entry = rules.identify(before, event, context)
+    except TinyCRMError as error:
+        return error
+    people.ids[event.email] = after.id
+    people.put(after, entry)
+    if before is None:
+        outcome.created.append((after.id, after.email))
+    if "status" in effect.changes:
+        change = effect.changes["status"]
+        outcome.status_changes.append(
+            StatusChange(
+                after.id, after.email, context.project_id, change.get("old"), change["new"]
+            )
+        )
+    action: Literal["created", "updated", "unchanged"]
+    action = "created" if before is None else "updated" if effect.changes else "unchanged"
+    return Result(action, after.id, effect.joined, tuple(effect.changes))
+
+
+def require(tx: Transaction, *emails: str, lock: bool = True) -> list[CustomerState]:
+    """The people of these addresses, or NotFound."""
+    found = tx.load(emails, lock=lock)
+    for email in emails:
+        if email not in found:
+            raise NotFound("email: nobody here has this address", field="email")
+    return [found[email] for email in emails]
+
+
+def require_two(
+    tx: Transaction, keep: str, absorb: str, *, lock: bool = True
+) -> tuple[CustomerState, CustomerState]:
+    """Two different people, or NotFound or Conflict."""
+    kept, absorbed = require(tx, keep, absorb, lock=lock)
+    if kept.id == absorbed.id:
+        raise Conflict("absorb: both addresses lead to the same person already", field="absorb")
+    return kept, absorbed
+
+
+def _entry(
+    state: CustomerState, email: str, kind: str, now: int, via: str, **rest: object
+) -> Entry:
+    strand = rules.strand_of(state, email) if state.strands else state
+    entry = Entry(uuid7(), state.id, strand.id, email, now, now, kind, via)
+    return replace(entry, **rest)  # type: ignore[arg-type]
+
+
+def merge_customers(tx: Transaction, keep: str, absorb: str, *, now: int, via: str) -> MergeState:
+    """Make one customer of two. Raises NotFound, or Conflict if they are one already."""
+    kept, absorbed = require_two(tx, keep, absorb)
+    merged = rules.merge(kept, absorbed)
+    strands = tuple(each.id for each in rules.strands_in(absorbed))
+    record = MergeState(
+        uuid7(), kept.id, absorbed.id, kept.email, absorbed.emails, strands, now, via
+    )
+    # The entry names the merge, not the people: deleting one must not leave its address here.
+    change = {"merge": {"new": str(record.id)}}
+    entry = _entry(merged, kept.email, "merge", now, via, changes=change)
+    tx.move_history(absorbed.id, kept.id, strands)
+    tx.save([Write(absorbed, None), Write(kept, merged, (entry,))])
+    tx.save_merge(record)
+    return record
+
+
+def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeState:
+    """Take the absorbed person out again. Raises NotFound or Conflict."""
+    record = tx.merge(merge_id)
+    if record is None:
+        raise NotFound("merge_id: no such merge", field="merge_id")
+    if record.undone_at is not None:
+        raise Conflict("merge_id: this merge was undone already", field="merge_id")
+    (state,) = require(tx, record.absorb_emails[0])
+    parts = rules.split(state, record.strands, record.absorb_id)
+    if parts is None:
+        raise Conflict("merge_id: these people are apart already", field="merge_id")
+    staying, leaving = parts
+    change = {"merge": {"old": str(record.id)}}
+    stayed = _entry(staying, staying.email, "undo_merge", now, via, changes=change)
+    left = _entry(leaving, leaving.email, "undo_merge", now, via, changes=change)
+    tx.save([Write(state, staying, (stayed,)), Write(None, leaving, (left,))])
+    tx.move_history(state.id, leaving.id, [each.id for each in rules.strands_in(leaving)])
+    undone = replace(record, undone_at=now)
+    tx.save_merge(undone)
+    return undone
+
+
+def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> MergeState | None:
+    """Rename a person; where `new` is somebody else's, that is a merge into its owner."""
+    found = tx.load((old, new))
+    if old not in found:
+        raise NotFound("old: nobody here has this address", field="old")
+    state = found[old]
+    if new in found and found[new].id != state.id:
+        return merge_customers(tx, new, old, now=now, via=via)
+    if state.email == new:
+        return None
+    if new not in found:
+        if tx.forgotten([digest(tx.secret(), new)]):
+            raise Forgotten("new: this person asked to be forgotten", field="new")
+        if not tx.claim({new: state.id}):
+            raise Retry("the new address was taken by someone else at this moment")
+    after = rules.rename(state, old, new)
+    change = {"email": {"old": state.email, "new": new}}
+    entry = _entry(after, new, "rename", now, via, changes=change)
+    tx.save([Write(state, after, (entry,))])
+    return None
+
+
+def delete_customer(tx: Transaction, email: str, *, forget: bool) -> bool:
+    """Erase a person; with `forget` keep hashes of the addresses, known or not."""
+    state = tx.load((email,)).get(email)
+    if forget:
+        secret = tx.secret()
+        tx.forget(digest(secret, each) for each in {email, *(state.emails if state else ())})
+    if state is not None:
+        tx.delete_merges({state.id, *(strand.id for strand in state.strands)})
+        tx.save([Write(state, None)])
+    return state is not None
+
+
+def undo_batch(
+    tx: Transaction, batch: UUID, after: UUID | None, size: int
+) -> tuple[int, int, UUID | None]:
+    """Undo one slice of an import: people restored, people removed, and where to go on."""
+    entries = tx.batch_entries(batch, after, size)
+    if not entries:
+        return 0, 0, None
+    by_person: dict[UUID, list[Entry]] = {}
+    for entry in entries:
+        by_person.setdefault(entry.customer_id, []).append(entry)
+    if len(entries) == size and len(by_person) > 1:
+        by_person.popitem()  # perhaps not all of the last person's entries came
+    states = tx.load_ids(by_person)
+    writes = []
+    for customer_id, theirs in by_person.items():
+        if customer_id in states:
+            before = states[customer_id]
+            reverted = undo_entries(before, theirs)
+            if reverted is not before:
+                writes.append(Write(before, reverted))
+    tx.save(writes)
+    removed = sum(write.after is None for write in writes)
+    return len(writes) - removed, removed, max(by_person)

@@ -1,0 +1,257 @@
+"""`TinyCRM`: the face of the library, over any store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+from uuid import UUID
+
+from tinycrm_core.apply import Answer
+from tinycrm_core.directory import Imports, Keys, Projects, Segments
+from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
+from tinycrm_core.events import Event, Identify, Ping, When
+from tinycrm_core.limits import LIMITS, Limits
+from tinycrm_core.memory import MemoryStore
+from tinycrm_core.model import Json, Result
+from tinycrm_core.people import Customers
+from tinycrm_core.query_text import FilterLike
+from tinycrm_core.store import Store
+from tinycrm_core.transport import StoreTransport, clean_slug
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tinycrm_core.transfer import ImportReport
+
+
+class BoundProject:
+    """One product: what it calls when people sign up, pay, leave or come by."""
+
+    def __init__(self, crm: TinyCRM, slug: str) -> None:
+        self._crm = crm
+        self.slug = clean_slug(slug)
+
+    def __repr__(self) -> str:
+        return f"<BoundProject {self.slug}>"
+
+    def identify(
+        self,
+        email: str,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        params: Mapping[str, Json] | None = None,
+        set_once: Mapping[str, Json] | None = None,
+        unset: Iterable[str] | None = None,
+        at: When = None,
+        active: bool = True,
+    ) -> Result:
+        """Store what is known about a person; what is left out is left alone.
+
+        `at` is the event time (naive means UTC): older events never undo newer ones. Without it
+        the call counts as newer than everything known. `active=False` for imports and webhooks,
+        which are nobody's activity. Raises InvalidEmail, InvalidStatus, InvalidParams,
+        InvalidTime, InvalidInput or Forgotten, and then nothing is written.
+        """
+        event = Identify(
+            email,
+            name=name,
+            status=status,
+            params=params,
+            set_once=set_once,
+            unset=unset,
+            at=at,
+            active=active,
+            limits=self._crm.limits,
+        )
+        (answer,) = self.send([event])
+        if isinstance(answer, Result):
+            return answer
+        raise _error(answer)
+
+    def ping(self, email: str, at: When = None) -> bool:
+        """Somebody was active. False, and nothing else, for people this product does not know."""
+        (answer,) = self.send([Ping(email, at=at)])
+        return answer is True
+
+    async def aidentify(self, email: str, **fields: Any) -> Result:
+        """`identify` for coroutines; the store is used in a thread."""
+        return await asyncio.to_thread(self.identify, email, **fields)
+
+    async def aping(self, email: str, at: When = None) -> bool:
+        """`ping` for coroutines."""
+        return await asyncio.to_thread(self.ping, email, at)
+
+    def send(
+        self, events: Sequence[Event], *, via: str | None = None, batch: UUID | None = None
+    ) -> list[Answer]:
+        """Apply a list of events in one transaction.
+
+        The answers come in order: a Result, a bool for a Ping, or the error of that event alone.
+        """
+        return self._crm.transport.send(self.slug, events, via=via or self._crm.via, batch=batch)
+
+    def preview(self, events: Sequence[Event]) -> list[Answer]:
+        """What `send` would answer; nothing is written."""
+        return self._crm.transport.preview(self.slug, events)
+
+
+def _error(answer: object) -> Exception:
+    return answer if isinstance(answer, Exception) else AssertionError("an event got no answer")
+
+
+class TinyCRM:
+    """A customer database: one row per person, one badge per product.
+
+    `where` is `memory://`, `sqlite:///file.db`, `sqlite://` (in memory), `postgresql+psycopg://…`
+    or an SQLAlchemy engine of the host, which is never disposed. `project` binds `identify` and
+    `ping` to a product; `account` is the tenant. `auto_migrate` brings older tables up to date
+    when first used; without it they are refused.
+    """
+
+    def __init__(
+        self,
+        where: str | Engine = "memory://",
+        *,
+        project: str | None = None,
+        account: str = "default",
+        limits: Limits = LIMITS,
+        schema: str | None = None,
+        auto_migrate: bool = False,
+        via: str = "call",
+    ) -> None:
+        store = open_store(where, schema=schema, auto_migrate=auto_migrate)
+        self._set_up(store, project, account, limits, via)
+
+    def _set_up(
+        self, store: Store, project: str | None, account: str, limits: Limits, via: str
+    ) -> None:
+        self.store = store
+        self.account_slug = _clean_account(account)
+        self.limits = limits
+        self.via = via
+        self.transport = StoreTransport(store, self.account_slug, limits)
+        self.customers = Customers(self)
+        self.projects = Projects(self)
+        self.segments = Segments(self)
+        self.keys = Keys(self)
+        self.imports = Imports(self)
+        self._bound = None if project is None else self.project(project)
+
+    @classmethod
+    def over(
+        cls,
+        store: Store,
+        *,
+        project: str | None = None,
+        account: str = "default",
+        limits: Limits = LIMITS,
+        via: str = "call",
+    ) -> TinyCRM:
+        """A client over a store that is open already; `via` is what history says of its calls."""
+        crm = cls.__new__(cls)
+        crm._set_up(store, project, account, limits, via)
+        return crm
+
+    def __repr__(self) -> str:
+        return f"<TinyCRM {type(self.store).__name__} account={self.account_slug}>"
+
+    def project(self, slug: str) -> BoundProject:
+        """One product of this account; it is created when something is first stored for it."""
+        return BoundProject(self, slug)
+
+    def account(self, slug: str) -> TinyCRM:
+        """Another tenant in the same store."""
+        return TinyCRM.over(self.store, account=slug, limits=self.limits, via=self.via)
+
+    @property
+    def bound(self) -> BoundProject:
+        """The product this client is bound to. Raises NotSupported if it is not."""
+        if self._bound is None:
+            raise NotSupported(
+                "this client is not bound to a product: use crm.project('…').identify(…) "
+                "or TinyCRM(…, project='…')"
+            )
+        return self._bound
+
+    def identify(self, email: str, **fields: Any) -> Result:
+        """`BoundProject.identify` of the product this client is bound to."""
+        return self.bound.identify(email, **fields)
+
+    def ping(self, email: str, at: When = None) -> bool:
+        """`BoundProject.ping` of the product this client is bound to."""
+        return self.bound.ping(email, at)
+
+    async def aidentify(self, email: str, **fields: Any) -> Result:
+        """`identify` for coroutines."""
+        return await self.bound.aidentify(email, **fields)
+
+    async def aping(self, email: str, at: When = None) -> bool:
+        """`ping` for coroutines."""
+        return await self.bound.aping(email, at)
+
+    def import_csv(self, stream: IO[bytes] | IO[str], **options: Any) -> ImportReport:
+        """Read people from CSV; the options are those of `transfer.import_csv`."""
+        from tinycrm_core import transfer
+
+        return transfer.import_csv(self, stream, **options)
+
+    def export_csv(self, stream: IO[str], filter: FilterLike = "", **options: Any) -> int:
+        """Write people as CSV and return the number of rows; see `transfer.export_csv`."""
+        from tinycrm_core import transfer
+
+        return transfer.export_csv(self, stream, filter, **options)
+
+    def export_jsonl(self, stream: IO[str], filter: FilterLike = "", **options: Any) -> int:
+        """Write one JSON object per person and line; see `transfer.export_jsonl`."""
+        from tinycrm_core import transfer
+
+        return transfer.export_jsonl(self, stream, filter, **options)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version of TinyCRM."""
+        self.store.migrate()
+
+    def check(self) -> list[str]:
+        """What is wrong with the database, in sentences; empty when nothing is."""
+        return self.store.check()
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self.transport.close()
+        self.store.close()
+
+    def __enter__(self) -> TinyCRM:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(
+    where: str | Engine, *, schema: str | None = None, auto_migrate: bool = False
+) -> Store:
+    """The store a URL or an engine leads to. Raises StoreError or InvalidInput."""
+    if isinstance(where, str):
+        if where in ("memory://", "memory:"):
+            return MemoryStore()
+        if "://" not in where:
+            raise InvalidInput(
+                "where: expected memory://, sqlite:///file.db, postgresql+psycopg://… "
+                "or an SQLAlchemy engine",
+                field="where",
+            )
+    try:
+        from tinycrm_core.sql import SQLStore
+    except ImportError as error:
+        raise StoreError(
+            f"{error.name} is not installed; SQL databases need: pip install 'tinycrm[sql]'"
+        ) from None
+    return SQLStore(where, schema=schema, auto_migrate=auto_migrate)
+
+
+def _clean_account(slug: object) -> str:
+    if isinstance(slug, str) and 0 < len(slug) <= 64 and slug.isascii() and slug.isprintable():
+        return slug
+    raise InvalidInput("account: expected 1 to 64 printable ASCII characters", field="account")

@@ -1,0 +1,210 @@
+"""Questions answered in plain Python: the memory backend, and the yardstick for the others."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+from uuid import UUID
+
+from tinycrm_core.filters import EVERYBODY, Filter, Param, compile_matcher
+from tinycrm_core.model import ABSENT, Customer, Json, Membership
+from tinycrm_core.query import SORT_TEXT, After, KeyValue, Query, Sort
+from tinycrm_core.state import CustomerState
+from tinycrm_core.store import Tally, Totals
+from tinycrm_core.text import fold
+from tinycrm_core.times import to_micros
+from tinycrm_core.views import customer_view
+
+Slugs: TypeAlias = Mapping[int, str]
+Kind: TypeAlias = Literal["n", "t", ""]
+
+
+@dataclass(slots=True)
+class Questions:
+    """All people of an account as filters read them, made once and kept until they change."""
+
+    _people: dict[UUID, CustomerState] = field(default_factory=dict)
+    _views: dict[UUID, Customer] = field(default_factory=dict)
+    _slugs: Slugs = field(default_factory=dict)
+
+    def changed(self, before: CustomerState | None, after: CustomerState | None) -> None:
+        """Tell that a person is new, different or gone."""
+        if after is not None:
+            self._people[after.id] = after
+            self._views.pop(after.id, None)
+        elif before is not None:
+            self._people.pop(before.id, None)
+            self._views.pop(before.id, None)
+
+    def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
+        """One page, as `Transaction.find` promises."""
+        value_of = sort_value(query.sort)
+        groups: dict[Kind, list[tuple[Any, int, UUID]]] = {"n": [], "t": [], "": []}
+        for customer in self._matching(query.filter, query.now, slugs):
+            value = value_of(customer)
+            if value is None:
+                groups[""].append((0, customer.id.int, customer.id))
+                continue
+            groups[value[0]].append((value[1], customer.id.int, customer.id))
+        page: list[tuple[Kind, tuple[Any, int, UUID]]] = []
+        wanted = query.limit + 1
+        for kind in _kinds_after(query.after):
+            group = groups[kind]
+            if query.after is not None and kind == (query.after.value or ("", 0))[0]:
+                group = _beyond(group, query.after, query.sort.descending)
+            pick = heapq.nlargest if query.sort.descending else heapq.nsmallest
+            page += [(kind, each) for each in pick(wanted - len(page), group)]
+            if len(page) == wanted:
+                break
+        after = None
+        if len(page) == wanted:
+            last, (key, _, customer_id) = page[query.limit - 1]
+            after = After((last, key) if last else None, customer_id)
+        return [self._people[each[2]] for _, each in page[: query.limit]], after
+
+    def count(self, filter: Filter, now: int, cap: int | None, slugs: Slugs) -> int:
+        """How many match."""
+        if filter == EVERYBODY:
+            return len(self._people) if cap is None else min(cap, len(self._people))
+        number = 0
+        for _ in self._matching(filter, now, slugs):
+            number += 1
+            if number == cap:
+                break
+        return number
+
+    def tally(
+        self, filter: Filter, by: str | Param, project: str | None, now: int, slugs: Slugs
+    ) -> Tally:
+        """People by status, product or param value."""
+        value_of = _tally_value(by)
+        numbers: dict[tuple[bool, Json], int] = {}
+        for customer in self._matching(filter, now, slugs):
+            mine = {value_of(m) for m in _on(customer, project)}
+            for key in mine:
+                numbers[key] = numbers.get(key, 0) + 1
+        numbers.pop((False, ABSENT), None)
+        found = [(value, number) for (_, value), number in numbers.items()]
+        return sorted(found, key=lambda each: (-each[1], str(each[0])))
+
+    def aggregate(
+        self, filter: Filter, param: Param, project: str | None, now: int, slugs: Slugs
+    ) -> Totals:
+        """Totals of a numeric param."""
+        numbers = [
+            value
+            for customer in self._matching(filter, now, slugs)
+            for membership in _on(customer, project)
+            if type(value := param_value(membership, param)) in (int, float)
+        ]
+        if not numbers:
+            return Totals(0, None, None, None, None)
+        total = sum(numbers)
+        return Totals(len(numbers), total, total / len(numbers), min(numbers), max(numbers))
+
+    def _matching(self, filter: Filter, now: int, slugs: Slugs) -> Iterable[Customer]:
+        customers = self._all(slugs)
+        return customers if filter == EVERYBODY else _only(compile_matcher(filter, now), customers)
+
+    def _all(self, slugs: Slugs) -> Iterable[Customer]:
+        if slugs != self._slugs:
+            self._views.clear()
+            self._slugs = dict(slugs)
+        if len(self._views) < len(self._people):
+            for customer_id, state in self._people.items():
+                if customer_id not in self._views:
+                    self._views[customer_id] = customer_view(state, slugs)
+        return self._views.values()
+
+
+def _only(holds: Callable[[Customer], bool], customers: Iterable[Customer]) -> Iterator[Customer]:
+    return filter(holds, customers)
+
+
+def _on(customer: Customer, project: str | None) -> Iterable[Membership]:
+    if project is None:
+        return customer.memberships
+    return [m for m in customer.memberships if m.project == project]
+
+
+def param_value(membership: Membership, param: Param) -> Json:
+    """The value at the end of a path, or ABSENT."""
+    value: Json = membership.params
+    for key in param.path:
+        if type(value) is not dict:
+            return ABSENT
+        value = value.get(key, ABSENT)
+    return value
+
+
+def _tally_value(by: str | Param) -> Callable[[Membership], tuple[bool, Json]]:
+    """A hashable value; the flag keeps true and 1 apart."""
+    if by == "status":
+        return lambda membership: (False, str(membership.status))
+    if by == "project":
+        return lambda membership: (False, membership.project)
+
+    def value_of(membership: Membership) -> tuple[bool, Json]:
+        value = param_value(membership, by)  # type: ignore[arg-type]
+        return (False, ABSENT) if isinstance(value, dict | list) else (type(value) is bool, value)
+
+    return value_of
+
+
+def sort_value(sort: Sort) -> Callable[[Customer], KeyValue]:
+    """What a customer is ordered by."""
+    field = sort.field
+    if isinstance(field, Param):
+        return lambda customer: _param_key(customer, field, sort)
+    match field:
+        case "email":
+            return lambda customer: ("t", fold(customer.email))
+        case "name":
+            return lambda customer: ("t", fold(customer.name)) if customer.name else None
+        case "created":
+            return lambda customer: ("n", to_micros(customer.created_at))
+        case "seen":
+            return lambda customer: _time_key(customer.last_seen_at)
+        case "projects":
+            return lambda customer: ("n", len(customer.memberships))
+    attribute = "joined_at" if field == "joined" else "last_active_at"
+
+    def value_of(customer: Customer) -> KeyValue:
+        times = [
+            time
+            for membership in _on(customer, sort.project)
+            if (time := getattr(membership, attribute)) is not None
+        ]
+        return _time_key((max if sort.descending else min)(times)) if times else None
+
+    return value_of
+
+
+def _time_key(time: Any) -> KeyValue:
+    return None if time is None else ("n", to_micros(time))
+
+
+def _param_key(customer: Customer, param: Param, sort: Sort) -> KeyValue:
+    values = [param_value(membership, param) for membership in _on(customer, sort.project)]
+    best = max if sort.descending else min
+    numbers = [value for value in values if type(value) in (int, float)]
+    if numbers:
+        return ("n", best(numbers))
+    texts = [value[:SORT_TEXT] for value in values if type(value) is str]
+    return ("t", best(texts)) if texts else None
+
+
+def _kinds_after(after: After | None) -> list[Kind]:
+    kinds: list[Kind] = ["n", "t", ""]
+    return kinds if after is None else kinds[kinds.index((after.value or ("", 0))[0]) :]
+
+
+def _beyond(
+    group: list[tuple[Any, int, UUID]], after: After, descending: bool
+) -> list[tuple[Any, int, UUID]]:
+    last = ((after.value or ("", 0))[1], after.id.int)
+    if descending:
+        return [each for each in group if each[:2] < last]
+    return [each for each in group if each[:2] > last]

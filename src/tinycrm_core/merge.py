@@ -1,0 +1,422 @@
+"""The rules: what a call does to a person, how two people become one and part again.
+
+Pure functions over states. Every value carries the event time of its newest write; a write takes
+effect where it is newer than what stands, so any order and any repetition of the same events ends
+in the same state. Equal times are decided by the values: the later status in the order free,
+trial, paid, churned; a value over a removal; otherwise the larger text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, cast
+from uuid import UUID
+
+from tinycrm_core.events import STATUSES, Identify
+from tinycrm_core.limits import LIMITS, Limits, check_size
+from tinycrm_core.model import ABSENT, Json
+from tinycrm_core.registers import KeyWrite, Registers, changed_keys, same, writes_of
+from tinycrm_core.state import DEFAULT_AT, CustomerState, Entry, MembershipState
+
+_RANK = {status: rank for rank, status in enumerate(STATUSES)}
+
+JOINED, ACTIVE, CREATED = "@joined", "@active", "@created"
+"""Fields that only the entries of an import carry, so that undoing it can restore them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """One event with its times settled: what to write, and as of when."""
+
+    joined_at: int
+    active_at: int | None = None
+    name: tuple[str, int] | None = None
+    status: tuple[str, int] | None = None
+    params: Sequence[KeyWrite] = ()
+    once: Sequence[KeyWrite] = ()
+
+
+@dataclass(slots=True)
+class Effect:
+    """What writing did: fields with `old`, `new`, `old_at`, and the values that came too late."""
+
+    joined: bool = False
+    changes: dict[str, dict[str, Json]] = field(default_factory=dict)
+    late: dict[str, Json] = field(default_factory=dict)
+
+
+def settle(state: CustomerState | None, project_id: int, event: Identify, now: int) -> Writes:
+    """Give each field of an event its time.
+
+    Without `at` that is now, or just after what is known of the field if some clock was ahead.
+    """
+    at = cast("int | None", event.at)
+    if at is not None:
+        at = max(at, DEFAULT_AT + 1)
+    membership = state.memberships.get(project_id) if state else None
+    registers = Registers(membership) if membership and at is None else None
+
+    def time(known: int) -> int:
+        return at if at is not None else max(now, known + 1)
+
+    def key_time(key: str) -> int:
+        return time(registers.known_at(key) if registers else DEFAULT_AT)
+
+    seen_at = now if at is None else at
+    params = [(key, value, key_time(key)) for key, value in (event.params or {}).items()]
+    params += [(key, ABSENT, key_time(key)) for key in event.unset or ()]
+    # A call that is made now and finds the key there has nothing to offer to the future either.
+    once = [
+        (key, value, key_time(key))
+        for key, value in (event.set_once or {}).items()
+        if not (registers and key in registers.params)
+    ]
+    name_at = time(state.name_at if state else DEFAULT_AT)
+    status_at = time(membership.status_at if membership else DEFAULT_AT)
+    return Writes(
+        joined_at=cast("int | None", event.joined) or seen_at,
+        active_at=_newest(cast("int | None", event.seen), seen_at if event.active else None),
+        name=(event.name, name_at) if event.name else None,
+        status=(event.status, status_at) if event.status else None,
+        params=params,
+        once=once,
+    )
+
+
+def write_membership(
+    membership: MembershipState | None, writes: Writes, effect: Effect
+) -> MembershipState:
+    """The membership after the writes; `effect` collects what they did."""
+    before = membership
+    if membership is None:
+        effect.joined = True
+        membership = MembershipState(writes.joined_at)
+    status, status_at = _write_status(membership, writes, effect)
+    if before is None:
+        effect.changes["status"] = _change(ABSENT, status, DEFAULT_AT, status_at)
+    params, params_at, marks = membership.params, membership.params_at, membership.marks
+    if writes.params or writes.once:
+        registers = Registers(membership)
+        too_late = [
+            (key, value)
+            for key, value, at in writes.params
+            if not registers.write(key, value, at)
+            and not same(registers.params.get(key, ABSENT), value)
+        ]
+        for key, value, at in writes.once:
+            registers.write_once(key, value, at)
+        params, params_at, marks = registers.pack()
+        effect.late.update(
+            (f"params.{key}", None if value is ABSENT else value) for key, value in too_late
+        )
+    after = MembershipState(
+        min(membership.joined_at, writes.joined_at),
+        _newest(membership.last_active_at, writes.active_at),
+        status,
+        status_at,
+        params,
+        params_at,
+        marks,
+    )
+    if writes.params or writes.once:
+        _note_params(before, after, writes, effect)
+    return after
+
+
+def _write_status(m: MembershipState, writes: Writes, effect: Effect) -> tuple[str, int]:
+    if writes.status is None:
+        return m.status, m.status_at
+    status, at = writes.status
+    if (at, _RANK[status]) <= (m.status_at, _RANK[m.status]):
+        if status != m.status:
+            effect.late["status"] = status
+        return m.status, m.status_at
+    if status != m.status:
+        effect.changes["status"] = _change(m.status, status, m.status_at, at)
+    return status, at
+
+
+def _note_params(
+    before: MembershipState | None, after: MembershipState, writes: Writes, effect: Effect
+) -> None:
+    times = {key: at for key, _, at in (*writes.params, *writes.once)}
+    old = Registers(before) if before else None
+    for key, value, new in changed_keys(before, after, times):
+        old_at = (old.written_at(key) if old else None) or DEFAULT_AT
+        effect.changes[f"params.{key}"] = _change(value, new, old_at, times[key])
+
+
+def _change(old: Json, new: Json, old_at: int, at: int) -> dict[str, Json]:
+    change: dict[str, Json] = {}
+    if old is not ABSENT:
+        change["old"] = old
+    if new is not ABSENT:
+        change["new"] = new
+    if old_at != DEFAULT_AT:
+        change["old_at"] = old_at
+    change["at"] = at
+    return change
+
+
+def _newest(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
+
+
+def write(state: CustomerState, project_id: int, writes: Writes, effect: Effect) -> CustomerState:
+    """One person after the writes, strands left as they are."""
+    name, name_at = state.name, state.name_at
+    if writes.name is not None:
+        value, at = writes.name
+        if (at, value) > (name_at, name or ""):
+            if value != name:
+                old = ABSENT if name is None else name
+                effect.changes["name"] = _change(old, value, name_at, at)
+            name, name_at = value, at
+        elif value != name:
+            effect.late["name"] = value
+    membership = write_membership(state.memberships.get(project_id), writes, effect)
+    return CustomerState(
+        state.id,
+        state.emails,
+        min(state.created_at, writes.joined_at),
+        name,
+        name_at,
+        {**state.memberships, project_id: membership},
+        state.strands,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an event needs besides itself: the clock, a fresh id, and through what it came."""
+
+    project_id: int
+    now: int
+    new_id: UUID
+    via: str
+    batch: UUID | None = None
+    limits: Limits = LIMITS
+
+
+def identify(
+    state: CustomerState | None, event: Identify, context: Context
+) -> tuple[CustomerState, Effect, Entry | None]:
+    """Apply one event; the entry is None when there is nothing to record.
+
+    Raises InvalidParams if the params as a whole would exceed a limit.
+    """
+    project_id = context.project_id
+    writes = settle(state, project_id, event, context.now)
+    before = state
+    if state is None:
+        state = CustomerState(context.new_id, (event.email,), writes.joined_at)
+    effect = Effect()
+    after = write(state, project_id, writes, effect)
+    if effect.changes and before is not None and (writes.params or writes.once):
+        check_size(after.memberships[project_id].params, "params", context.limits)
+    strand_id = state.id
+    if state.strands:
+        strand = strand_of(state, event.email)
+        strand_id = strand.id
+        after = replace(
+            after, strands=_replaced(state, write(strand, project_id, writes, Effect()))
+        )
+    changes: dict[str, Mapping[str, Json]] = dict(effect.changes)
+    if context.batch is not None:
+        changes |= _import_changes(before, after, project_id)
+    if not (changes or effect.late):
+        return after, effect, None
+    event_at = cast("int | None", event.at) or context.now
+    entry = Entry(
+        _entry_id(strand_id, project_id, writes),
+        state.id,
+        strand_id,
+        event.email,
+        context.now,
+        event_at,
+        "identify",
+        context.via,
+        project_id,
+        changes,
+        effect.late,
+        context.batch,
+    )
+    return after, effect, entry
+
+
+def _entry_id(strand: UUID, project_id: int, writes: Writes) -> UUID:
+    digest = blake2b(repr((strand.int, project_id, writes)).encode("utf-8"), digest_size=16)
+    return UUID(bytes=digest.digest())
+
+
+def _import_changes(
+    before: CustomerState | None, after: CustomerState, project_id: int
+) -> dict[str, dict[str, Json]]:
+    old = before.memberships.get(project_id) if before else None
+    new = after.memberships[project_id]
+    pairs = {
+        CREATED: (before.created_at if before else None, after.created_at),
+        JOINED: (old.joined_at if old else None, new.joined_at),
+        ACTIVE: (old.last_active_at if old else None, new.last_active_at),
+    }
+    return {
+        name: {"old": was, "new": now} if was is not None else {"new": now}
+        for name, (was, now) in pairs.items()
+        if was != now
+    }
+
+
+def ping(state: CustomerState, email: str, project_id: int, at: int) -> CustomerState | None:
+    """Move the activity on one product forward; None if the person is not known there."""
+    membership = state.memberships.get(project_id)
+    if membership is None:
+        return None
+    after = _active(state, project_id, at)
+    if state.strands:
+        strand = strand_of(state, email)
+        if project_id in strand.memberships:
+            after = replace(after, strands=_replaced(state, _active(strand, project_id, at)))
+    return after
+
+
+def _active(state: CustomerState, project_id: int, at: int) -> CustomerState:
+    membership = state.memberships[project_id]
+    newest = _newest(membership.last_active_at, at)
+    if newest == membership.last_active_at:
+        return state
+    moved = replace(membership, last_active_at=newest)
+    return replace(state, memberships={**state.memberships, project_id: moved})
+
+
+def strand_of(state: CustomerState, email: str) -> CustomerState:
+    """The original person to whom an address of this customer belongs."""
+    return next(strand for strand in state.strands if email in strand.emails)
+
+
+def _replaced(state: CustomerState, strand: CustomerState) -> tuple[CustomerState, ...]:
+    return tuple(strand if each.id == strand.id else each for each in state.strands)
+
+
+def all_writes(membership: MembershipState) -> Writes:
+    """Everything a membership remembers, as writes: joining two is writing one into the other."""
+    explicit, once = writes_of(membership)
+    known = membership.status_at != DEFAULT_AT
+    return Writes(
+        membership.joined_at,
+        membership.last_active_at,
+        status=(membership.status, membership.status_at) if known else None,
+        params=explicit,
+        once=once,
+    )
+
+
+def join(
+    customer_id: UUID, emails: tuple[str, ...], strands: Sequence[CustomerState]
+) -> CustomerState:
+    """The customer made of these original people."""
+    first, *others = strands
+    joined = replace(first, id=customer_id, emails=emails, strands=())
+    for strand in others:
+        joined = replace(joined, created_at=min(joined.created_at, strand.created_at))
+        if (strand.name_at, strand.name or "") > (joined.name_at, joined.name or ""):
+            joined = replace(joined, name=strand.name, name_at=strand.name_at)
+        for project_id, membership in strand.memberships.items():
+            mine = joined.memberships.get(project_id)
+            theirs = (
+                membership if mine is None
+                else write_membership(mine, all_writes(membership), Effect())
+            )  # fmt: skip
+            joined = replace(joined, memberships={**joined.memberships, project_id: theirs})
+    return replace(joined, strands=tuple(strands) if others else ())
+
+
+def merge(keep: CustomerState, absorb: CustomerState) -> CustomerState:
+    """One customer from two; the addresses of the absorbed one become aliases."""
+    strands = (*strands_in(keep), *strands_in(absorb))
+    return join(keep.id, (*keep.emails, *absorb.emails), strands)
+
+
+def strands_in(state: CustomerState) -> tuple[CustomerState, ...]:
+    """The original people a customer consists of: itself, unless something was merged."""
+    return state.strands or (state,)
+
+
+def split(
+    state: CustomerState, leaving: Sequence[UUID], leaver_id: UUID
+) -> tuple[CustomerState, CustomerState] | None:
+    """The customer without these strands, and the person they become; None if that is impossible.
+
+    Each gets what arrived under its own addresses, before and after the merge.
+    """
+    going = tuple(each for each in state.strands if each.id in leaving)
+    staying = tuple(each for each in state.strands if each.id not in leaving)
+    if not going or not staying:
+        return None
+    return (
+        join(state.id, _emails_of(state, staying), staying),
+        join(leaver_id, _emails_of(state, going), going),
+    )
+
+
+def _emails_of(state: CustomerState, strands: Sequence[CustomerState]) -> tuple[str, ...]:
+    owned = {email for strand in strands for email in strand.emails}
+    if state.email in owned:
+        return tuple(email for email in state.emails if email in owned)
+    first = strands[0].email
+    return (first, *(email for email in state.emails if email in owned and email != first))
+
+
+def rename(state: CustomerState, old: str, new: str) -> CustomerState:
+    """`new` becomes the address that identifies the person; `old` stays as an alias."""
+    emails = (new, *(email for email in state.emails if email != new))
+    strands = state.strands
+    if strands and not any(new in strand.emails for strand in strands):
+        owner = strand_of(state, old)
+        strands = _replaced(state, replace(owner, emails=(new, *owner.emails)))
+    return replace(state, emails=emails, strands=strands)
+
+
+def drop_project(state: CustomerState, project_id: int) -> CustomerState:
+    """The person without one product, in every strand."""
+    kept = {key: m for key, m in state.memberships.items() if key != project_id}
+    strands = tuple(drop_project(strand, project_id) for strand in state.strands)
+    return replace(state, memberships=kept, strands=strands)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """A field that both people have, with different values; `kept` says whose survives."""
+
+    project_id: int | None
+    field: str
+    keep: Json
+    absorb: Json
+    kept: Any
+
+
+def conflicts(keep: CustomerState, absorb: CustomerState) -> list[FieldConflict]:
+    """Where a merge has to choose: the name, and on shared products status and params."""
+    merged = merge(keep, absorb)
+    found = []
+    if keep.name and absorb.name and keep.name != absorb.name:
+        found.append(FieldConflict(None, "name", keep.name, absorb.name, merged.name))
+    for project_id in sorted(keep.memberships.keys() & absorb.memberships.keys()):
+        one, other = keep.memberships[project_id], absorb.memberships[project_id]
+        result = merged.memberships[project_id]
+        if one.status != other.status:
+            found.append(
+                FieldConflict(project_id, "status", one.status, other.status, result.status)
+            )
+        found += [
+            FieldConflict(
+                project_id, f"params.{key}", one.params[key], other.params[key],
+                result.params.get(key),
+            )
+            for key in one.params
+            if key in other.params and not same(one.params[key], other.params[key])
+        ]  # fmt: skip
+    return found

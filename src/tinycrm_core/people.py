@@ -1,0 +1,306 @@
+"""`crm.customers`: the people of an account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from tinycrm_core import apply, merge, signals, times
+from tinycrm_core.email import canonical
+from tinycrm_core.errors import InvalidFilter, InvalidInput
+from tinycrm_core.model import Change, Customer, Json, Page
+from tinycrm_core.query import MAX_LIMIT, Query
+from tinycrm_core.query_text import (
+    FilterLike,
+    read_cursor,
+    read_filter,
+    read_limit,
+    read_param,
+    read_sort,
+    write_cursor,
+)
+from tinycrm_core.state import CustomerState, MergeState
+from tinycrm_core.store import Tally, Totals, Transaction
+from tinycrm_core.transport import in_transaction
+from tinycrm_core.views import change_view, copied, customer_view
+
+if TYPE_CHECKING:
+    from tinycrm_core.client import TinyCRM
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeConflict:
+    """A field both people have with different values. `project` is None for the name."""
+
+    project: str | None
+    field: str
+    keep: Json
+    absorb: Json
+    result: Json
+
+
+@dataclass(frozen=True, slots=True)
+class MergePreview:
+    """What a merge would do: who stays, who goes, which products move, where they differ."""
+
+    keep: Customer
+    absorb: Customer
+    result: Customer
+    moves: tuple[str, ...]
+    conflicts: tuple[MergeConflict, ...]
+
+
+class Customers:
+    """Finding, merging and deleting people. A filter is text, a tree, or query pairs."""
+
+    def __init__(self, crm: TinyCRM) -> None:
+        self._crm = crm
+
+    def find(
+        self,
+        filter: FilterLike = "",
+        *,
+        sort: str = "-seen",
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """One page. `after` is the `next` of the page before; `limit` is at most 500.
+
+        `sort` is `email name created seen projects joined active` or `p.key`, with a minus for
+        descending, the last three also of one product (`active@shop`). Raises InvalidFilter.
+        """  # fmt: skip
+        size, place = read_limit(limit), read_cursor(after)
+
+        def work(tx: Transaction) -> Page:
+            slugs = _slugs(tx)
+            tree = read_filter(filter, slugs.values())
+            order = read_sort(sort, list(slugs.values()))
+            states, end = tx.find(Query(tree, order, size, times.now(), place))
+            found = tuple(copied(customer_view(state, slugs)) for state in states)
+            return Page(found, write_cursor(end))
+
+        return self._read(work)
+
+    def stream(self, filter: FilterLike = "", *, sort: str = "created") -> Iterator[Customer]:
+        """Everybody who matches, page by page; no transaction stays open in between."""
+        after = None
+        while True:
+            page = self.find(filter, sort=sort, limit=MAX_LIMIT, after=after)
+            yield from page
+            after = page.next
+            if after is None:
+                return
+
+    def count(self, filter: FilterLike = "", *, cap: int | None = None) -> int:
+        """How many match, exactly; with `cap`, at most that."""
+        if cap is not None and (type(cap) is not int or cap < 1):
+            raise InvalidFilter("cap: must be a whole number from 1 on", field="cap")
+        return self._ask(filter, lambda tx, tree: tx.count(tree, times.now(), cap))
+
+    def tally(
+        self, filter: FilterLike = "", by: str = "status", *, project: str | None = None
+    ) -> Tally:
+        """`(value, people)` pairs by `status`, `project` or `p.key`, the most frequent first."""
+        if by not in ("status", "project") and not by.startswith("p."):
+            raise InvalidFilter(
+                "by: must be status, project or p.<key>",
+                field="by",
+                choices=("status", "project", "p.<key>"),
+            )
+        field = read_param(by) if by.startswith("p.") else by
+        return self._ask(filter, lambda tx, tree: tx.tally(tree, field, project, times.now()))
+
+    def aggregate(
+        self, param: str, filter: FilterLike = "", *, project: str | None = None
+    ) -> Totals:
+        """Count, sum, average, smallest and largest of a numeric `p.key` of those who match."""
+        key = read_param(param)
+        return self._ask(filter, lambda tx, tree: tx.aggregate(tree, key, project, times.now()))
+
+    def get(self, email: str) -> Customer | None:
+        """The person an address leads to, or None."""
+        address = canonical(email)
+        return self._view(lambda tx: tx.load((address,), lock=False).get(address))
+
+    def get_by_id(self, customer_id: UUID) -> Customer | None:
+        """The person with this id, or None."""
+        return self._view(lambda tx: tx.load_ids((customer_id,), lock=False).get(customer_id))
+
+    def history(self, email: str) -> list[Change]:
+        """What changed, newest first. Raises NotFound."""
+        address = canonical(email)
+
+        def work(tx: Transaction) -> list[Change]:
+            (state,) = apply.require(tx, address, lock=False)
+            slugs = _slugs(tx)
+            views = (change_view(entry, slugs) for entry in tx.history(state.id))
+            return [view for view in views if view is not None]
+
+        return self._read(work)
+
+    def merges(self, email: str) -> list[MergeState]:
+        """The merges a person took part in. Raises NotFound."""
+        address = canonical(email)
+
+        def work(tx: Transaction) -> list[MergeState]:
+            (state,) = apply.require(tx, address, lock=False)
+            return tx.merges(state.id)
+
+        return self._read(work)
+
+    def preview_merge(self, keep: str, absorb: str) -> MergePreview:
+        """What `merge` would do; nothing is written. Raises NotFound or Conflict."""
+        kept, absorbed = canonical(keep), canonical(absorb)
+
+        def work(tx: Transaction) -> MergePreview:
+            one, other = apply.require_two(tx, kept, absorbed, lock=False)
+            slugs = _slugs(tx)
+            found = merge.conflicts(one, other)
+            return MergePreview(
+                copied(customer_view(one, slugs)),
+                copied(customer_view(other, slugs)),
+                copied(customer_view(merge.merge(one, other), slugs)),
+                tuple(slugs[key] for key in sorted(other.memberships) if key in slugs),
+                tuple(
+                    MergeConflict(
+                        None if each.project_id is None else slugs.get(each.project_id),
+                        each.field,
+                        each.keep,
+                        each.absorb,
+                        each.kept,
+                    )
+                    for each in found
+                ),
+            )
+
+        return self._read(work)
+
+    def merge(self, keep: str, absorb: str) -> UUID:
+        """Make one person of two; the id undoes it. Raises NotFound or Conflict."""
+        kept, absorbed = canonical(keep), canonical(absorb)
+        record = self._write(
+            lambda tx: apply.merge_customers(tx, kept, absorbed, now=times.now(), via=self._crm.via)
+        )
+        self._merged(record)
+        return record.id
+
+    def undo_merge(self, merge_id: UUID | str) -> None:
+        """Part two people again. Raises NotFound or Conflict."""
+        wanted = read_id(merge_id, "merge_id")
+        self._write(lambda tx: apply.undo_merge(tx, wanted, now=times.now(), via=self._crm.via))
+
+    def change_email(self, old: str, new: str) -> UUID | None:
+        """Give a person another address and keep the old one as an alias.
+
+        If `new` is somebody else's, the person becomes part of that one, and the id of this merge
+        is returned. Raises NotFound, or Forgotten for an address that must not be stored.
+        """
+        before, after = canonical(old), canonical(new)
+        record = self._write(
+            lambda tx: apply.change_email(tx, before, after, now=times.now(), via=self._crm.via)
+        )
+        if record is None:
+            return None
+        self._merged(record)
+        return record.id
+
+    def delete(self, email: str, *, forget: bool = False) -> bool:
+        """Erase a person with all addresses and history; False if there was nobody.
+
+        With `forget`, later calls, webhooks and imports of these addresses are refused.
+        """
+        address = canonical(email)
+        return self._write(lambda tx: apply.delete_customer(tx, address, forget=forget))
+
+    def export_person(self, email: str) -> dict[str, Json]:
+        """Everything known about one person, ready for `json.dumps`. Raises NotFound."""
+        address = canonical(email)
+
+        def work(tx: Transaction) -> dict[str, Json]:
+            (state,) = apply.require(tx, address, lock=False)
+            return _export(tx, state)
+
+        return self._read(work)
+
+    def _merged(self, record: MergeState) -> None:
+        signals.send(
+            signals.customers_merged,
+            self._crm,
+            merge_id=record.id,
+            keep_id=record.keep_id,
+            absorb_id=record.absorb_id,
+            keep=record.keep_email,
+            absorb=record.absorb_emails[0],
+        )
+
+    def _ask(self, filter: FilterLike, question: Callable[[Transaction, Any], T]) -> T:
+        def work(tx: Transaction) -> T:
+            return question(tx, read_filter(filter, _slugs(tx).values()))
+
+        return self._read(work)
+
+    def _view(self, load: Callable[[Transaction], CustomerState | None]) -> Customer | None:
+        def work(tx: Transaction) -> Customer | None:
+            state = load(tx)
+            return copied(customer_view(state, _slugs(tx))) if state else None
+
+        return self._read(work)
+
+    def _read(self, work: Callable[[Transaction], T]) -> T:
+        return in_transaction(self._crm.store, self._crm.account_slug, work, write=False)
+
+    def _write(self, work: Callable[[Transaction], T]) -> T:
+        return in_transaction(self._crm.store, self._crm.account_slug, work)
+
+
+def read_id(value: UUID | str, field: str) -> UUID:
+    """An id given as text or UUID. Raises InvalidInput."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidInput(f"{field}: not an id", field=field) from None
+
+
+def _slugs(tx: Transaction) -> dict[int, str]:
+    return {project.id: project.slug for project in tx.projects()}
+
+
+def _export(tx: Transaction, state: CustomerState) -> dict[str, Json]:
+    slugs = _slugs(tx)
+    person = customer_view(state, slugs)
+    changes = (change_view(entry, slugs) for entry in tx.history(state.id))
+    return {
+        "id": str(person.id),
+        "email": person.email,
+        "aliases": list(person.aliases),
+        "name": person.name,
+        "created_at": person.created_at.isoformat(),
+        "last_seen_at": person.last_seen_at and person.last_seen_at.isoformat(),
+        "memberships": [
+            {
+                "project": m.project,
+                "status": str(m.status),
+                "params": copied(person).memberships[place].params,
+                "joined_at": m.joined_at.isoformat(),
+                "last_active_at": m.last_active_at and m.last_active_at.isoformat(),
+            }
+            for place, m in enumerate(person.memberships)
+        ],
+        "history": [change.to_json() for change in changes if change is not None],
+        "merges": [
+            {
+                "id": str(each.id),
+                "keep": each.keep_email,
+                "absorbed": list(each.absorb_emails),
+                "at": times.from_micros(each.at).isoformat(),
+                "undone_at": each.undone_at and times.from_micros(each.undone_at).isoformat(),
+            }
+            for each in tx.merges(state.id)
+        ],
+    }

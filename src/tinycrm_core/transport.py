@@ -1,0 +1,182 @@
+"""Where events go: straight into a store. One path, whoever calls."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from tinycrm_core import signals, times
+from tinycrm_core.apply import Answer, Outcome, apply_events
+from tinycrm_core.errors import InvalidInput, Retry
+from tinycrm_core.events import Event
+from tinycrm_core.limits import LIMITS, Limits
+from tinycrm_core.model import HUES
+from tinycrm_core.state import ProjectState
+from tinycrm_core.store import Store, Transaction
+
+T = TypeVar("T")
+_SLUG = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
+
+ATTEMPTS = 4
+"""How often a unit of work is tried when others are in its way."""
+
+
+class Transport(Protocol):
+    """Something that takes events of a product."""
+
+    def send(self, project: str, events: Sequence[Event], *, via: str = "call") -> list[Answer]:
+        """The answer to each event, in order."""
+        ...
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """True once everything sent so far is accepted by the other side."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        ...
+
+
+def in_transaction(
+    store: Store, account: str, work: Callable[[Transaction], T], *, write: bool = True
+) -> T:
+    """Do the work in one transaction; deadlocks and lost races are tried again with jitter."""
+    attempt = 1
+    while True:
+        try:
+            with store.begin(account, write=write) as tx:
+                return work(tx)
+        except Retry:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads, hides nothing
+            attempt += 1
+
+
+class _RolledBack(Exception):
+    """Leaves a transaction without a trace, carrying what it would have done."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+class StoreTransport:
+    """Applies events at once; products are created on first use."""
+
+    def __init__(self, store: Store, account: str, limits: Limits = LIMITS) -> None:
+        self._store, self._account, self._limits = store, account, limits
+        self._project_ids: dict[str, int] = {}
+
+    def send(
+        self,
+        project: str,
+        events: Sequence[Event],
+        *,
+        via: str = "call",
+        batch: UUID | None = None,
+    ) -> list[Answer]:
+        """One transaction for the whole list; signals follow once it is stored."""
+
+        def work(tx: Transaction) -> Outcome:
+            return self._apply(tx, project, events, via, batch)
+
+        outcome = self._try(work)
+        self._tell(project, outcome)
+        return outcome.answers
+
+    def preview(self, project: str, events: Sequence[Event]) -> list[Answer]:
+        """What `send` would answer; nothing is written."""
+
+        def work(tx: Transaction) -> Outcome:
+            raise _RolledBack(self._apply(tx, project, events, "preview", None))
+
+        try:
+            self._try(work)
+        except _RolledBack as rolled_back:
+            return rolled_back.outcome.answers
+        raise AssertionError("a preview cannot end any other way")
+
+    def flush(self, timeout: float | None = None) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing to give back: the store belongs to the client."""
+
+    def forget_projects(self) -> None:
+        """Look products up afresh, after one was renamed or deleted."""
+        self._project_ids.clear()
+
+    def _try(self, work: Callable[[Transaction], Outcome]) -> Outcome:
+        def fresh(tx: Transaction) -> Outcome:
+            try:
+                return work(tx)
+            except BaseException:  # ids learnt in a transaction that fails may never exist
+                self._project_ids.clear()
+                raise
+
+        return in_transaction(self._store, self._account, fresh)
+
+    def _apply(
+        self,
+        tx: Transaction,
+        project: str,
+        events: Sequence[Event],
+        via: str,
+        batch: UUID | None,
+    ) -> Outcome:
+        now = times.now()
+        project_id = self._project_ids.get(project)
+        if project_id is None:
+            project_id = self._project_ids[project] = ensure_project(tx, project, now).id
+        return apply_events(
+            tx, project_id, events, now=now, via=via, batch=batch, limits=self._limits
+        )
+
+    def _tell(self, project: str, outcome: Outcome) -> None:
+        for customer_id, email in outcome.created:
+            signals.send(
+                signals.customer_created,
+                self,
+                customer_id=customer_id,
+                email=email,
+                project=project,
+            )
+        for change in outcome.status_changes:
+            signals.send(
+                signals.status_changed,
+                self,
+                customer_id=change.customer_id,
+                email=change.email,
+                project=project,
+                old=change.old,
+                new=change.new,
+            )
+
+
+def ensure_project(
+    tx: Transaction, slug: str, now: int, name: str | None = None, hue: str | None = None
+) -> ProjectState:
+    """The product with this slug, created with the next colour if it is new."""
+    projects = tx.projects()
+    for project in projects:
+        if project.slug == slug:
+            return project
+    used = [project.hue for project in projects]
+    free = [each for each in HUES if each not in used] or list(HUES)
+    hue = hue or free[0 if len(used) < len(HUES) else len(used) % len(HUES)]
+    return tx.add_project(ProjectState(0, clean_slug(slug), name or slug, hue, now))
+
+
+def clean_slug(slug: object) -> str:
+    """A product's name in keys, filters and URLs: lower-case letters, digits, `-` and `_`."""
+    if isinstance(slug, str) and _SLUG.fullmatch(slug):
+        return slug
+    raise InvalidInput(
+        "project: a slug has 1 to 64 lower-case letters, digits, hyphens or underscores, "
+        "and starts with a letter or digit",
+        field="project",
+    )
