@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
 from tinycrm_core.apply import Answer
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
-from tinycrm_core.events import Event, Identify, Ping, When
+from tinycrm_core.events import Event, Fields, Identify, Ping, When
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.memory import MemoryStore
 from tinycrm_core.model import Json, Result
@@ -75,7 +75,7 @@ class BoundProject:
         (answer,) = self.send([Ping(email, at=at)])
         return answer is True
 
-    async def aidentify(self, email: str, **fields: Any) -> Result:
+    async def aidentify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`identify` for coroutines; the store is used in a thread."""
         return await asyncio.to_thread(self.identify, email, **fields)
 
@@ -175,7 +175,7 @@ class TinyCRM:
             )
         return self._bound
 
-    def identify(self, email: str, **fields: Any) -> Result:
+    def identify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`BoundProject.identify` of the product this client is bound to."""
         return self.bound.identify(email, **fields)
 
@@ -183,7 +183,7 @@ class TinyCRM:
         """`BoundProject.ping` of the product this client is bound to."""
         return self.bound.ping(email, at)
 
-    async def aidentify(self, email: str, **fields: Any) -> Result:
+    async def aidentify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`identify` for coroutines."""
         return await self.bound.aidentify(email, **fields)
 
@@ -236,6 +236,8 @@ def open_store(
     if isinstance(where, str):
         if where in ("memory://", "memory:"):
             return MemoryStore()
+        if where.startswith(("http://", "https://", "tcrm_")):
+            raise NotSupported("this version reports to a database, not yet to a remote server")
         if "://" not in where:
             raise InvalidInput(
                 "where: expected memory://, sqlite:///file.db, postgresql+psycopg://… "

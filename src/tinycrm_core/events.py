@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass
 from datetime import date, datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypedDict
 
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus, InvalidTime
@@ -15,6 +15,19 @@ from tinycrm_core.times import LATEST, from_micros, to_micros
 
 When: TypeAlias = datetime | date | str | int | None
 """A time for `at`: a datetime, a date, ISO 8601 text, or microseconds since 1970 (int)."""
+
+
+class Fields(TypedDict, total=False):
+    """The keyword arguments of `identify`, everywhere it can be called."""
+
+    name: str | None
+    status: str | None
+    params: Mapping[str, Json] | None
+    set_once: Mapping[str, Json] | None
+    unset: Iterable[str] | None
+    at: When
+    active: bool
+
 
 STATUSES = tuple(str(each) for each in Status)
 _STATUS_WORDS = {**{each: each for each in STATUSES}, "trialing": "trial"}
@@ -207,6 +220,6 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
 
 
 __all__ = [
-    "MAX_NAME", "STATUSES", "Event", "Identify", "Ping", "When",
+    "MAX_NAME", "STATUSES", "Event", "Fields", "Identify", "Ping", "When",
     "clean_name", "clean_status", "from_json", "to_json",
 ]  # fmt: skip
