@@ -1,0 +1,228 @@
+"""What saving people comes to, row by row: the difference between two states of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from tinycrm_core.model import Json
+from tinycrm_core.params import kind_of, param_instant, walk
+from tinycrm_core.query import SORT_TEXT
+from tinycrm_core.sql.columns import dumps, stored_path
+from tinycrm_core.sql.registry import Registry
+from tinycrm_core.state import CustomerState, Entry, MembershipState, Write
+from tinycrm_core.text import fold, search_key
+
+Row: TypeAlias = tuple[Any, ...]
+Value: TypeAlias = tuple[str, str, Any, str]
+"""A row of `param_values` without its owner: path, kind, num, txt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a dialect wants an id, the JSON of params, and a number."""
+
+    ident: Callable[[UUID], Any]
+    params: Callable[[Json], str]
+    number: Callable[[Any], Any]
+
+
+SQLITE = Encoding(lambda ident: ident.bytes, dumps, lambda number: number)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to write, without the account; keys come last, as an UPDATE names them."""
+
+    encoding: Encoding
+    registry: Registry
+    new_customers: list[Row] = field(default_factory=list)
+    customers: list[Row] = field(default_factory=list)
+    seen: list[Row] = field(default_factory=list)
+    gone: list[Row] = field(default_factory=list)
+    unsearched: list[Row] = field(default_factory=list)
+    searched: list[Row] = field(default_factory=list)
+    emails: list[Row] = field(default_factory=list)
+    lost_emails: list[Row] = field(default_factory=list)
+    new_memberships: list[Row] = field(default_factory=list)
+    memberships: list[Row] = field(default_factory=list)
+    active: list[Row] = field(default_factory=list)
+    gone_memberships: list[Row] = field(default_factory=list)
+    new_values: list[Row] = field(default_factory=list)
+    gone_values: list[Row] = field(default_factory=list)
+    entries: list[Row] = field(default_factory=list)
+
+    def add(self, writes: Sequence[Write], claimed: Mapping[str, UUID]) -> None:
+        """Everything that differs; `claimed` addresses are stored already."""
+        for write in writes:
+            if write.before is not write.after:
+                self._customer(write.before, write.after)
+                self._memberships(write.before, write.after)
+            self.entries += map(self._entry, write.entries)
+        self._emails(writes, claimed)
+
+    def _customer(self, before: CustomerState | None, after: CustomerState | None) -> None:
+        if after is None:
+            if before is not None:
+                key = (self.encoding.ident(before.id),)
+                self.gone.append(key)
+                self.unsearched.append(key)
+            return
+        key = (self.encoding.ident(after.id),)
+        if before is None:
+            self.new_customers.append(_columns(after) + key)
+            self.searched.append(key)
+            return
+        renamed = before.emails != after.emails or before.name != after.name
+        if (
+            renamed
+            or before.strands is not after.strands
+            or before.created_at != after.created_at
+            or before.name_at != after.name_at
+            or len(before.memberships) != len(after.memberships)
+        ):
+            self.customers.append(_columns(after) + key)
+        elif before.last_seen_at != (seen := after.last_seen_at):
+            self.seen.append((seen, *key))
+        if renamed:
+            self.unsearched.append(key)
+            self.searched.append(key)
+
+    def _emails(self, writes: Sequence[Write], claimed: Mapping[str, UUID]) -> None:
+        kept = {email for each in writes if each.after for email in each.after.emails}
+        for write in writes:
+            before, after = write.before, write.after
+            old = before.emails if before else ()
+            new = after.emails if after else ()
+            if after is not None and (old != new or before is None or before.id != after.id):
+                known = {email: position for position, email in enumerate(old)}
+                for position, email in enumerate(new):
+                    stored = position == 0 and claimed.get(email) == after.id
+                    if known.get(email) != position and not stored:
+                        self.emails.append((email, self.encoding.ident(after.id), position))
+            if before is not None and old != new:
+                ident = self.encoding.ident(before.id)
+                self.lost_emails += [(email, ident) for email in old if email not in kept]
+        self.emails.sort()
+
+    def _memberships(self, before: CustomerState | None, after: CustomerState | None) -> None:
+        owner = after or before
+        if owner is None:
+            return
+        ident = self.encoding.ident(owner.id)
+        old = before.memberships if before else {}
+        new = after.memberships if after else {}
+        for project_id, membership in new.items():
+            was = old.get(project_id)
+            if was is membership:
+                continue
+            self._membership(was, membership, (ident, project_id))
+        for project_id, was in old.items():
+            if project_id not in new:
+                self.gone_memberships.append((ident, project_id))
+                self._params(was.params, {}, (ident, project_id))
+
+    def _membership(self, was: MembershipState | None, now: MembershipState, key: Row) -> None:
+        if was is not None and (
+            was.params is now.params
+            and was.status == now.status
+            and was.status_at == now.status_at
+            and was.params_at == now.params_at
+            and was.joined_at == now.joined_at
+            and was.marks is now.marks
+        ):
+            if was.last_active_at != now.last_active_at:
+                self.active.append((now.last_active_at, *key))
+            return
+        marks = now.marks.to_json() if now.marks else None
+        row = (
+            now.status,
+            now.status_at,
+            self.encoding.params(now.params),
+            now.params_at,
+            dumps(marks) if marks else None,
+            now.joined_at,
+            now.last_active_at,
+            *key,
+        )
+        (self.new_memberships if was is None else self.memberships).append(row)
+        if was is None or was.params is not now.params:
+            self._params(was.params if was else {}, now.params, key)
+
+    def _params(self, old: Mapping[str, Json], new: Mapping[str, Json], key: Row) -> None:
+        if not old and not new:
+            return
+        unchanged = {name for name, value in old.items() if name in new and new[name] is value}
+        if unchanged:
+            old = {name: value for name, value in old.items() if name not in unchanged}
+            new = {name: value for name, value in new.items() if name not in unchanged}
+        before, after = set(values_of(old)), set(values_of(new))
+        number = self.encoding.number
+        for rows, values in (
+            (self.gone_values, before - after),
+            (self.new_values, after - before),
+        ):
+            rows += [(path, kind, number(num), txt, *key) for path, kind, num, txt in values]
+        self.registry.note(key[1], old, new)
+
+    def _entry(self, entry: Entry) -> Row:
+        ident = self.encoding.ident
+        return (
+            ident(entry.customer_id),
+            ident(entry.id),
+            ident(entry.strand),
+            entry.email,
+            entry.at,
+            entry.event_at,
+            entry.kind,
+            entry.via,
+            entry.project_id,
+            dumps(entry.changes),
+            dumps(entry.late) if entry.late else None,
+            ident(entry.batch) if entry.batch else None,
+        )
+
+
+def _columns(state: CustomerState) -> Row:
+    strands = [strand.to_json() for strand in state.strands]
+    return (
+        state.email,
+        state.name,
+        state.name_at,
+        fold(state.email),
+        None if state.name is None else fold(state.name),
+        search_key(state.email, state.emails[1:], state.name),
+        state.created_at,
+        state.last_seen_at,
+        len(state.memberships),
+        dumps(strands) if strands else None,
+    )
+
+
+def values_of(params: Mapping[str, Json]) -> Iterable[Value]:
+    """The rows of `param_values` that stand for params."""
+    for path, value in walk(params):
+        if len(path) > 128:
+            path = stored_path(path)
+        match kind_of(value):
+            case "text":
+                yield path, "s", 0, value[:SORT_TEXT]
+                instant = param_instant(value)
+                if instant is not None:
+                    yield path, "d", instant, ""
+            case "number":
+                yield path, "n", value, ""
+            case "boolean":
+                yield path, "b", int(value), ""
+            case "null":
+                yield path, "z", 0, ""
+            case _:
+                yield path, "o", 0, ""
+
+
+def as_decimal(number: Any) -> Decimal:
+    """A number as PostgreSQL's `numeric` takes it, without rounding."""
+    return Decimal(number)

@@ -1,0 +1,216 @@
+"""People on PostgreSQL: arrays, so that any number of rows is one round trip and one statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from tinycrm_core.model import Json
+from tinycrm_core.sql.changes import Changes, Encoding, as_decimal
+from tinycrm_core.sql.columns import dumps
+from tinycrm_core.sql.people import MEMBERSHIP, PERSON
+
+_PEOPLE = f"""
+SELECT {PERSON}, ARRAY(
+    SELECT a.email FROM {{p}}customer_emails a
+    WHERE a.account_id = c.account_id AND a.customer_id = c.customer_id ORDER BY a.position
+), {MEMBERSHIP}
+FROM {{p}}customers c
+LEFT JOIN {{p}}memberships m
+    ON m.account_id = c.account_id AND m.customer_id = c.customer_id
+WHERE c.account_id = %s AND c.customer_id = ANY(%s)
+ORDER BY c.email, m.project_id
+"""  # noqa: S608
+_LOCK_EMAILS = """
+SELECT c.customer_id FROM {p}customer_emails e
+JOIN {p}customers c ON c.account_id = e.account_id AND c.customer_id = e.customer_id
+WHERE e.account_id = %s AND e.email = ANY(%s)
+ORDER BY c.email FOR UPDATE OF c
+"""
+_FIND_EMAILS = """
+SELECT DISTINCT customer_id FROM {p}customer_emails WHERE account_id = %s AND email = ANY(%s)
+"""
+_LOCK_IDS = """
+SELECT c.customer_id FROM {p}customers c WHERE c.account_id = %s AND c.customer_id = ANY(%s)
+ORDER BY c.email FOR UPDATE OF c
+"""
+_CLAIM = """
+INSERT INTO {p}customer_emails (account_id, email, customer_id, position)
+SELECT %s, v.email, v.customer_id, 0 FROM unnest(%s::text[], %s::uuid[]) AS v (email, customer_id)
+ON CONFLICT DO NOTHING RETURNING email
+"""
+_NEW_CUSTOMER = """
+INSERT INTO {p}customers (account_id, email, name, name_at, email_key, name_key, search,
+    created_at, last_seen_at, project_count, strands, customer_id)
+SELECT %s, v.* FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+    %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::json[], %s::uuid[]) AS v
+"""
+_CUSTOMER = """
+UPDATE {p}customers c SET email = v.email, name = v.name, name_at = v.name_at,
+    email_key = v.email_key, name_key = v.name_key, search = v.search, created_at = v.created_at,
+    last_seen_at = v.last_seen_at, project_count = v.project_count, strands = v.strands
+FROM (SELECT %s::bigint AS account_id) AS a, unnest(%s::text[], %s::text[], %s::bigint[],
+    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::json[],
+    %s::uuid[]) AS v (email, name, name_at, email_key, name_key, search, created_at,
+    last_seen_at, project_count, strands, customer_id)
+WHERE c.account_id = a.account_id AND c.customer_id = v.customer_id
+"""
+_SEEN = """
+UPDATE {p}customers c SET last_seen_at = v.last_seen_at
+FROM (SELECT %s::bigint AS account_id) AS a,
+    unnest(%s::bigint[], %s::uuid[]) AS v (last_seen_at, customer_id)
+WHERE c.account_id = a.account_id AND c.customer_id = v.customer_id
+"""
+_EMAIL = """
+INSERT INTO {p}customer_emails (account_id, email, customer_id, position)
+SELECT %s, v.* FROM unnest(%s::text[], %s::uuid[], %s::int[]) AS v
+ON CONFLICT (account_id, email)
+DO UPDATE SET customer_id = excluded.customer_id, position = excluded.position
+"""
+_LOST_EMAIL = """
+DELETE FROM {p}customer_emails e
+USING (SELECT %s::bigint AS account_id) AS a,
+    unnest(%s::text[], %s::uuid[]) AS v (email, customer_id)
+WHERE e.account_id = a.account_id AND e.email = v.email AND e.customer_id = v.customer_id
+"""
+_NEW_MEMBERSHIP = """
+INSERT INTO {p}memberships (account_id, status, status_at, params, params_at, marks, joined_at,
+    last_active_at, customer_id, project_id)
+SELECT %s, v.* FROM unnest(%s::text[], %s::bigint[], %s::jsonb[], %s::bigint[], %s::json[],
+    %s::bigint[], %s::bigint[], %s::uuid[], %s::int[]) AS v
+"""
+_MEMBERSHIP = """
+UPDATE {p}memberships m SET status = v.status, status_at = v.status_at, params = v.params,
+    params_at = v.params_at, marks = v.marks, joined_at = v.joined_at,
+    last_active_at = v.last_active_at
+FROM (SELECT %s::bigint AS account_id) AS a, unnest(%s::text[], %s::bigint[], %s::jsonb[],
+    %s::bigint[], %s::json[], %s::bigint[], %s::bigint[], %s::uuid[], %s::int[])
+    AS v (status, status_at, params, params_at, marks, joined_at, last_active_at, customer_id,
+    project_id)
+WHERE m.account_id = a.account_id AND m.customer_id = v.customer_id
+    AND m.project_id = v.project_id
+"""
+_ACTIVE = """
+UPDATE {p}memberships m SET last_active_at = v.last_active_at
+FROM (SELECT %s::bigint AS account_id) AS a,
+    unnest(%s::bigint[], %s::uuid[], %s::int[]) AS v (last_active_at, customer_id, project_id)
+WHERE m.account_id = a.account_id AND m.customer_id = v.customer_id
+    AND m.project_id = v.project_id
+"""
+_GONE_MEMBERSHIP = """
+DELETE FROM {p}memberships m
+USING (SELECT %s::bigint AS account_id) AS a,
+    unnest(%s::uuid[], %s::int[]) AS v (customer_id, project_id)
+WHERE m.account_id = a.account_id AND m.customer_id = v.customer_id
+    AND m.project_id = v.project_id
+"""
+_GONE_VALUE = """
+DELETE FROM {p}param_values p
+USING (SELECT %s::bigint AS account_id) AS a, unnest(%s::text[], %s::text[], %s::numeric[],
+    %s::text[], %s::uuid[], %s::int[]) AS v (path, kind, num, txt, customer_id, project_id)
+WHERE p.account_id = a.account_id AND p.path = v.path AND p.kind = v.kind AND p.num = v.num
+    AND p.txt = v.txt AND p.customer_id = v.customer_id AND p.project_id = v.project_id
+"""
+_NEW_VALUE = """
+INSERT INTO {p}param_values (account_id, path, kind, num, txt, customer_id, project_id)
+SELECT %s, v.* FROM unnest(%s::text[], %s::text[], %s::numeric[], %s::text[], %s::uuid[],
+    %s::int[]) AS v
+ON CONFLICT DO NOTHING
+"""
+_ENTRY = """
+INSERT INTO {p}history (account_id, customer_id, entry_id, strand, email, at, event_at, kind, via,
+    project_id, changes, late, batch_id)
+SELECT %s, v.* FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::bigint[],
+    %s::bigint[], %s::text[], %s::text[], %s::int[], %s::json[], %s::json[], %s::uuid[]) AS v
+ON CONFLICT DO NOTHING
+"""
+_GONE = (
+    "DELETE FROM {p}history WHERE account_id = %s AND customer_id = ANY(%s::uuid[])",
+    "DELETE FROM {p}customers WHERE account_id = %s AND customer_id = ANY(%s::uuid[])",
+)
+
+_TEXT_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
+
+
+def params_text(params: Json) -> str:
+    """JSON whose numbers `jsonb` gives back as they were: `1e+16` would return as an integer."""
+    text = dumps(params)
+    if "e+" in text:
+        text = _TEXT_OR_EXPONENT.sub(_without_exponent, text)
+    return text
+
+
+def _without_exponent(found: re.Match[str]) -> str:
+    token = found[0]
+    return token if token.startswith('"') else f"{Decimal(token):f}.0"
+
+
+class PostgresPeople:
+    """Implements `People`; `prefix` stands before every table name."""
+
+    encoding = Encoding(lambda ident: ident, params_text, as_decimal)
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def _run(self, connection: Connection, statement: str, *values: Any) -> Any:
+        return connection.exec_driver_sql(statement.replace("{p}", self._prefix), values)
+
+    def by_email(
+        self, connection: Connection, account_id: int, emails: Sequence[str], *, lock: bool
+    ) -> Iterable[Sequence[Any]]:
+        # First the locks: what a statement reads while it waits for them is old by then.
+        find = _LOCK_EMAILS if lock else _FIND_EMAILS
+        rows = self._run(connection, find, account_id, list(emails)).fetchall()
+        return self._people(connection, account_id, [row[0] for row in rows])
+
+    def by_id(
+        self, connection: Connection, account_id: int, ids: Sequence[UUID], *, lock: bool
+    ) -> Iterable[Sequence[Any]]:
+        if lock:
+            rows = self._run(connection, _LOCK_IDS, account_id, list(ids)).fetchall()
+            ids = [row[0] for row in rows]
+        return self._people(connection, account_id, ids)
+
+    def _people(
+        self, connection: Connection, account_id: int, ids: Sequence[UUID]
+    ) -> Iterable[Sequence[Any]]:
+        if not ids:
+            return ()
+        found: list[Sequence[Any]] = self._run(
+            connection, _PEOPLE, account_id, list(ids)
+        ).fetchall()
+        return found
+
+    def claim(
+        self, connection: Connection, account_id: int, people: Sequence[tuple[str, UUID]]
+    ) -> set[str]:
+        emails, ids = [email for email, _ in people], [ident for _, ident in people]
+        rows = self._run(connection, _CLAIM, account_id, emails, ids).fetchall()
+        return {row[0] for row in rows}
+
+    def save(self, connection: Connection, account_id: int, changes: Changes) -> None:
+        def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+            if rows:
+                columns = map(list, zip(*rows, strict=True))
+                self._run(connection, statement, account_id, *columns)
+
+        run(_NEW_CUSTOMER, changes.new_customers)
+        run(_CUSTOMER, changes.customers)
+        run(_SEEN, changes.seen)
+        run(_EMAIL, changes.emails)
+        run(_LOST_EMAIL, changes.lost_emails)
+        run(_GONE_MEMBERSHIP, changes.gone_memberships)
+        run(_NEW_MEMBERSHIP, changes.new_memberships)
+        run(_MEMBERSHIP, changes.memberships)
+        run(_ACTIVE, changes.active)
+        run(_GONE_VALUE, changes.gone_values)
+        run(_NEW_VALUE, changes.new_values)
+        for statement in _GONE:
+            run(statement, changes.gone)
+        run(_ENTRY, changes.entries)

@@ -1,0 +1,165 @@
+"""The products of an account and the registry of their params keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from tinycrm_core.sql.directory import Directory
+from tinycrm_core.sql.registry import MAX_SAMPLES, Delta, Registry, add_sample
+from tinycrm_core.state import ParamKeyState, ProjectState
+
+
+class Projects(Directory):
+    """The part of a transaction that is about products."""
+
+    registry: Registry
+    _projects: list[ProjectState] | None = None
+
+    def projects(self) -> list[ProjectState]:
+        if self._projects is None:
+            table = self.tables.projects
+            rows = self._run(select(table).where(self._mine(table)).order_by(table.c.project_id))
+            self._projects = [
+                ProjectState(row.project_id, row.slug, row.name, row.hue, row.created_at)
+                for row in rows
+            ]
+        return list(self._projects)
+
+    def add_project(self, project: ProjectState) -> ProjectState:
+        accounts = self.tables.accounts
+        counter = accounts.c.project_seq
+        drawn = counter + 1 if not project.id else func.greatest(counter, project.id)
+        if project.id and self.dialect == "sqlite":
+            drawn = func.max(counter, project.id)
+        # Counting locks the account's row, so that of two equal slugs one comes second.
+        self._run(update(accounts).where(self._mine(accounts)).values(project_seq=drawn))
+        self._projects = None
+        for stored in self.projects():
+            if stored.slug == project.slug:
+                return stored
+        if not project.id:
+            fresh = self._run(select(counter).where(self._mine(accounts))).scalar_one()
+            project = replace(project, id=fresh)
+        self.save_project(project)
+        return project
+
+    def save_project(self, project: ProjectState) -> None:
+        self._put(
+            self.tables.projects,
+            {
+                "project_id": project.id,
+                "slug": project.slug,
+                "name": project.name,
+                "hue": project.hue,
+                "created_at": project.created_at,
+            },
+        )
+        self._projects = None
+
+    def delete_project(self, project_id: int) -> None:
+        tables = self.tables
+        members, customers, others = (
+            tables.memberships,
+            tables.customers,
+            tables.memberships.alias(),
+        )
+        on_it = select(members.c.customer_id).where(
+            self._mine(members), members.c.project_id == project_id
+        )
+        seen_elsewhere = select(func.max(others.c.last_active_at)).where(
+            others.c.account_id == self.account_id,
+            others.c.customer_id == customers.c.customer_id,
+            others.c.project_id != project_id,
+        )
+        self._run(
+            update(customers)
+            .where(self._mine(customers), customers.c.customer_id.in_(on_it))
+            .values(
+                project_count=customers.c.project_count - 1,
+                last_seen_at=seen_elsewhere.scalar_subquery(),
+            )
+        )
+        self._flush_registry()
+        for table in (
+            members,
+            tables.param_values,
+            tables.param_keys,
+            tables.api_keys,
+            tables.projects,
+        ):
+            self._run(delete(table).where(self._mine(table), table.c.project_id == project_id))
+        self._projects = None
+
+    # The registry of params keys ------------------------------------------------------------
+    def param_keys(self, project_id: int | None = None) -> list[ParamKeyState]:
+        self._flush_registry()
+        table = self.tables.param_keys
+        query = select(table).where(self._mine(table))
+        if project_id is not None:
+            query = query.where(table.c.project_id == project_id)
+        rows = self._run(query.order_by(table.c.project_id, table.c.path)).mappings()
+        return [
+            ParamKeyState(
+                row["project_id"], row["path"], row["count"], row["kinds"], tuple(row["samples"])
+            )
+            for row in rows
+        ]
+
+    def _flush_registry(self) -> None:
+        """Write what saving people changed; last, because many transactions want these rows."""
+        deltas = self.registry.take()
+        for project_id in sorted({project_id for project_id, _, _ in deltas}):
+            mine = {path: delta for each, path, delta in deltas if each == project_id}
+            self._write_registry(project_id, mine)
+
+    def _write_registry(self, project_id: int, deltas: dict[str, Delta]) -> None:
+        table = self.tables.param_keys
+        stored = self._locked(project_id, list(deltas))
+        missing = [path for path in deltas if path not in stored]
+        if missing and self.dialect == "postgresql":
+            empty: dict[str, Any] = {"count": 0, "kinds": {}, "samples": []}
+            for path in missing:
+                fresh = {"project_id": project_id, "path": path, **empty}
+                self._put(table, fresh, replace=False)
+            stored |= self._locked(project_id, missing)
+        for path, delta in deltas.items():
+            old = stored.get(path)
+            row = _added(old, delta)
+            if old is not None and row == (old.count, dict(old.kinds), old.samples):
+                continue
+            count, kinds, samples = row
+            if count <= 0:
+                key = (table.c.project_id == project_id, table.c.path == path)
+                self._run(delete(table).where(self._mine(table), *key))
+                self.registry.emptied(project_id, path)
+                continue
+            values = {"count": count, "kinds": kinds, "samples": list(samples)}
+            self._put(table, {"project_id": project_id, "path": path, **values})
+            if len(samples) >= MAX_SAMPLES:
+                self.registry.filled(project_id, path)
+
+    def _locked(self, project_id: int, paths: list[str]) -> dict[str, ParamKeyState]:
+        table = self.tables.param_keys
+        found: dict[str, ParamKeyState] = {}
+        for start in range(0, len(paths), 500):
+            some = table.c.path.in_(paths[start : start + 500])
+            query = select(table).where(self._mine(table), table.c.project_id == project_id, some)
+            for row in self._run(query.order_by(table.c.path).with_for_update()).mappings():
+                found[row["path"]] = ParamKeyState(
+                    project_id, row["path"], row["count"], row["kinds"], tuple(row["samples"])
+                )
+        return found
+
+
+def _added(old: ParamKeyState | None, delta: Delta) -> tuple[int, dict[str, int], tuple[Any, ...]]:
+    kinds = dict(old.kinds) if old else {}
+    for kind, step in delta.kinds.items():
+        kinds[kind] = kinds.get(kind, 0) + step
+    samples = list(old.samples) if old else []
+    for sample in delta.samples:
+        add_sample(samples, sample)
+    count = (old.count if old else 0) + delta.count
+    return count, {kind: number for kind, number in kinds.items() if number > 0}, tuple(samples)
