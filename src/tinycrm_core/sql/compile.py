@@ -24,6 +24,8 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from tinycrm_core.filters import And, Condition, Filter, Not, On, Or, Param, resolve
 from tinycrm_core.filters.values import (
@@ -58,7 +60,8 @@ class Scope:
     """What a filter is compiled for: one account of one database, at one time.
 
     `tables` has `customers`, `memberships` and `param_values`; `projects` maps slugs to ids.
-    With `fenced`, the planner may not turn an `On` into a join, but tests it person by person.
+    With `fenced`, the planner has to test person by person: it may neither turn an `On` into a
+    join nor leave the index on the customers' column `along` for that of a condition.
     """
 
     tables: Any
@@ -67,6 +70,7 @@ class Scope:
     projects: Mapping[str, int]
     now: int
     fenced: bool = False
+    along: str = ""
 
 
 def compile_filter(filter: Filter, scope: Scope, customers: FromClause | None = None) -> Clause:
@@ -86,7 +90,11 @@ def compile_filter(filter: Filter, scope: Scope, customers: FromClause | None = 
 
 def customer_clause(condition: Condition, scope: Scope, people: FromClause) -> Clause:
     """One condition on the person."""
-    column = people.c[CUSTOMER_COLUMNS[str(condition.field)]]
+    name = CUSTOMER_COLUMNS[str(condition.field)]
+    column: ColumnElement[Any] = people.c[name]
+    if scope.fenced and scope.dialect == "sqlite" and name != scope.along:
+        # SQLite's unary plus changes nothing but that no index is used.
+        column = UnaryExpression(column, operator=custom_op("+"), type_=column.type)
     return scalar_test(column, resolve(condition, scope.now), scope.dialect)
 
 
@@ -121,7 +129,8 @@ def membership_clause(condition: Condition, scope: Scope, memberships: FromClaus
     if isinstance(field, Param):
         return json_tests.param_clause(field.path, test, scope, memberships)
     if field == "project":
-        assert isinstance(test, OneOf)
+        if not isinstance(test, OneOf):
+            raise TypeError(test)
         inside = _on_projects(test.values, scope, memberships)
         return not_(inside) if test.negated else inside
     return scalar_test(memberships.c[MEMBERSHIP_COLUMNS[field]], test, scope.dialect)
@@ -167,21 +176,24 @@ def _one_of(column: ColumnElement[Any], values: Sequence[Any], negated: bool) ->
     if not values:
         return true() if negated else false()
     if len(values) == 1:
-        return column != values[0] if negated else column == values[0]
+        other: Clause = column != values[0]
+        return other if negated else column == values[0]
     return column.not_in(values) if negated else column.in_(values)
 
 
 def contains(text: ColumnElement[Any], part: str, dialect: str) -> Clause:
     """Whether `part` occurs, by code points; nothing in it is a wildcard."""
     position = func.instr if dialect == "sqlite" else func.strpos
-    return position(text, literal(part, Text)) > 0
+    found: Clause = position(text, literal(part, Text)) > 0
+    return found
 
 
 def starts(text: ColumnElement[Any], start: str, dialect: str) -> Clause:
     """Whether the text begins with `start`, by code points."""
     if dialect == "sqlite":
         return func.substr(text, 1, len(start)) == start
-    return func.starts_with(text, literal(start, Text))
+    begins: Clause = func.starts_with(text, literal(start, Text))
+    return begins
 
 
 def in_span(column: ColumnElement[Any], span: Span) -> Clause:

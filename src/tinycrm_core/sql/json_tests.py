@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Double,
     FromClause,
+    Numeric,
     Text,
     and_,
     case,
@@ -45,6 +46,7 @@ from tinycrm_core.filters.values import (
     Test,
 )
 from tinycrm_core.params import param_path
+from tinycrm_core.query import SORT_TEXT
 from tinycrm_core.sql.columns import stored_path
 
 if TYPE_CHECKING:
@@ -57,11 +59,7 @@ _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
 
 def param_clause(path: Sequence[str], test: Test, scope: Scope, memberships: FromClause) -> Clause:
     """Whether the params of a row of `memberships` hold such a value under `path`."""
-    value: _Value
-    if scope.dialect == "sqlite":
-        value = _SQLiteValue(memberships.c.params, path)
-    else:
-        value = _PostgreSQLValue(memberships.c.params, path)
+    value = value_at(path, scope.dialect, memberships)
 
     def in_spans(spans: Sequence[Span]) -> Clause:
         if not spans:
@@ -89,6 +87,13 @@ def param_clause(path: Sequence[str], test: Test, scope: Scope, memberships: Fro
     return false()
 
 
+def value_at(path: Sequence[str], dialect: str, memberships: FromClause) -> JsonValue:
+    """What lies under `path` in the params of a row of `memberships`."""
+    if dialect == "sqlite":
+        return _SQLiteValue(memberships.c.params, path)
+    return _PostgreSQLValue(memberships.c.params, path)
+
+
 def _has_instant(
     path: Sequence[str], spans: Sequence[Span], scope: Scope, memberships: FromClause
 ) -> Clause:
@@ -105,7 +110,7 @@ def _has_instant(
     return tuple_(memberships.c.customer_id, memberships.c.project_id).in_(inside)
 
 
-class _Value(Protocol):
+class JsonValue(Protocol):
     """One place inside a JSON column."""
 
     def is_there(self) -> Clause:
@@ -115,6 +120,14 @@ class _Value(Protocol):
     def is_text(self) -> Clause: ...
     def equals(self, test: Equal) -> Clause:
         """Without the spans; not null where something is there."""
+        ...
+
+    def number(self) -> ColumnElement[Any]:
+        """Null where there is no number."""
+        ...
+
+    def sort_text(self) -> ColumnElement[Any]:
+        """The first `SORT_TEXT` characters, null where there is no text."""
         ...
 
     def number_between(self, test: Numbers) -> Clause: ...
@@ -159,6 +172,12 @@ class _SQLiteValue:
 
     def _is_number(self) -> Clause:
         return self.kind.in_(("integer", "real"))
+
+    def number(self) -> ColumnElement[Any]:
+        return case((self._is_number(), self.atom))
+
+    def sort_text(self) -> ColumnElement[Any]:
+        return case((self.is_text(), func.substr(self.atom, 1, SORT_TEXT)))
 
     def number_between(self, test: Numbers) -> Clause:
         low = None if test.low is None else _as_parsed(test.low)
@@ -230,6 +249,12 @@ class _PostgreSQLValue:
         if not alternatives:
             return false()
         return or_(*(self.value == each for each in alternatives))
+
+    def number(self) -> ColumnElement[Any]:
+        return case((self._is("number"), cast(self.text, Numeric)))
+
+    def sort_text(self) -> ColumnElement[Any]:
+        return case((self.is_text(), func.left(self.text, SORT_TEXT).collate("C")))
 
     def number_between(self, test: Numbers) -> Clause:
         # JSONB compares numbers as numerics, and sorts other types elsewhere instead of failing.

@@ -1,0 +1,238 @@
+"""Queries answered by the database: pages, counts, tallies and totals.
+
+A page is found in one of two ways. Walking the sort index and testing person by person is quick
+when many match; taking the candidates of the most selective condition and sorting them is quick
+when few do. What is common by itself but rare together is walked for a bounded number of rows,
+and taken from the candidates if that was not enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Connection, FromClause, Select, and_, literal, select
+
+from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, Or, normalise
+from tinycrm_core.query import After, KeyValue, Query
+from tinycrm_core.sql.candidates import Candidates, Rows, cheapest, counted, distinct_ids
+from tinycrm_core.sql.compile import Clause, Scope, compile_filter
+from tinycrm_core.sql.orders import PHASES, Order, Stream, Tag
+from tinycrm_core.state import CustomerState, ProjectState
+
+FEW = 6_000
+"""Candidates that are sorted at once, without trying to walk."""
+WALK = 20_000
+"""Rows that are walked before turning to the candidates."""
+MANY = 100_000
+"""Where counting ends when the smallest of several common conditions is wanted."""
+
+Hit: TypeAlias = tuple[KeyValue, UUID]
+
+
+class Reading(Protocol):
+    """What questions need of a transaction."""
+
+    connection: Connection
+    tables: Any
+    account_id: int
+    has_trigrams: bool
+
+    @property
+    def dialect(self) -> str: ...
+    def projects(self) -> list[ProjectState]: ...
+    def load_ids(self, ids: Any, *, lock: bool = True) -> dict[UUID, CustomerState]: ...
+
+
+def find(tx: Reading, query: Query) -> tuple[list[CustomerState], After | None]:
+    """One page and, if there is more, where it ended."""
+    hits = page(tx, query)
+    shown = hits[: query.limit]
+    states = tx.load_ids([ident for _, ident in shown], lock=False)
+    end = After(*shown[-1]) if len(hits) > query.limit and shown else None
+    return [states[ident] for _, ident in shown if ident in states], end
+
+
+def page(tx: Reading, query: Query) -> list[Hit]:
+    """Sort values and ids of a page, and of one person more if there is one."""
+    filter = normalise(query.filter)
+    scope = scope_of(tx, query.now)
+    order = Order(query.sort, scope)
+    wanted = query.limit + 1
+    few = _cheapest(tx, filter, scope, FEW)
+    if few is not None and few.size < FEW:
+        return _sorted(tx, order, few, query.after, wanted)
+    walk = _Walk(tx, order, filter, query.after, wanted)
+    found = walk.hits(WALK if few is not None else None)
+    if found is not None:
+        return found
+    many = _cheapest(tx, filter, scope, MANY)
+    return _sorted(tx, order, many or Candidates(select(), None), query.after, wanted)
+
+
+def scope_of(tx: Reading, now: int) -> Scope:
+    """What filters of this transaction are compiled for."""
+    projects = {project.slug: project.id for project in tx.projects()}
+    return Scope(tx.tables, tx.dialect, tx.account_id, projects, now)
+
+
+def _cheapest(tx: Reading, filter: Filter, scope: Scope, cap: int) -> Candidates | None:
+    def count(rows: Rows, limit: int) -> int:
+        return int(tx.connection.scalar(counted(rows, limit)) or 0)
+
+    return cheapest(filter, scope, count, cap, trigrams=tx.has_trigrams)
+
+
+# Walking
+
+
+class _Walk:
+    """The sort index from the cursor on, person by person."""
+
+    def __init__(
+        self, tx: Reading, order: Order, filter: Filter, after: After | None, wanted: int
+    ) -> None:
+        self.tx, self.order, self.filter = tx, order, filter
+        self.after, self.wanted = after, wanted
+        self.scope = replace(order.scope, fenced=True, along=order.column)
+
+    def hits(self, bound: int | None) -> list[Hit] | None:
+        """The page, or None if more than `bound` rows would have to be looked at."""
+        found: list[Hit] = []
+        start = None if self.after is None else (self.after.value and self.after.value[0])
+        for tag in self.order.tags:
+            if self.after is not None and PHASES.index(tag) < PHASES.index(start):
+                continue
+            after = self.after if self.after is not None and tag == start else None
+            wanted = self.wanted - len(found)
+            phase = self._phase(tag, after, wanted, bound)
+            if phase is None:
+                return None
+            found += phase
+            if len(found) >= self.wanted:
+                break
+        return found
+
+    def _phase(
+        self, tag: Tag, after: After | None, wanted: int, bound: int | None
+    ) -> list[Hit] | None:
+        streams = list(self.order.streams(tag))
+        found: list[Hit] = []
+        for stream in streams:
+            here = [] if after is None else [self.order.after(stream, tag, after)]
+            share = None if bound is None else bound // len(streams)
+            edge = None if share is None else self._edge(stream, here, share)
+            if edge is not None:
+                here.append(edge)
+            rows = self._rows(stream, here, wanted)
+            if edge is not None and len(rows) < wanted:
+                return None
+            found += [((tag, value) if tag else None, ident) for value, ident in rows]
+        if len(streams) > 1:
+            found.sort(key=_sort_key, reverse=self.order.sort.descending)
+        return found[:wanted]
+
+    def _edge(self, stream: Stream, here: Sequence[Clause], bound: int) -> Clause | None:
+        """That a row is not beyond the last one to look at; None if there are not so many."""
+        ordered = [self.order.directed(each) for each in stream.along]
+        last = (
+            select(*(each.label(f"k{n}") for n, each in enumerate(stream.along)))
+            .where(*stream.clauses, *here)
+            .order_by(*ordered)
+            .limit(1)
+            .offset(bound)
+        )
+        row = self.tx.connection.execute(last).first()
+        if row is None:
+            return None
+        pairs = zip(row, stream.along, strict=True)
+        return self.order.within(stream.along, [literal(v, each.type) for v, each in pairs])
+
+    def _rows(self, stream: Stream, here: Sequence[Clause], wanted: int) -> Sequence[Any]:
+        asked = select(stream.value.label("value"), stream.customer_id.label("id"))
+        clauses: list[Clause] = [*stream.clauses, *stream.once, *here]
+        people = stream.source
+        if not stream.is_customers and asks_customers(self.filter):
+            people = self.scope.tables.customers.alias()
+            asked = asked.select_from(
+                stream.source.join(
+                    people,
+                    and_(
+                        people.c.account_id == self.scope.account_id,
+                        people.c.customer_id == stream.customer_id,
+                    ),
+                )
+            )
+        if self.filter != EVERYBODY:
+            clauses.append(compile_filter(self.filter, self.scope, people))
+        asked = asked.where(*clauses)
+        ordered = asked.order_by(*(self.order.directed(each) for each in stream.along))
+        return self.tx.connection.execute(ordered.limit(wanted)).all()
+
+
+def _sort_key(hit: Hit) -> tuple[Any, UUID]:
+    return hit[0] and hit[0][1], hit[1]
+
+
+def asks_customers(filter: Filter) -> bool:
+    """Whether a filter reads columns of the person, not only memberships."""
+    match filter:
+        case And(items) | Or(items):
+            return any(map(asks_customers, items))
+        case Not(item):
+            return asks_customers(item)
+    return isinstance(filter, Condition)
+
+
+# Sorting candidates
+
+
+def _sorted(
+    tx: Reading, order: Order, candidates: Candidates, after: After | None, wanted: int
+) -> list[Hit]:
+    scope = order.scope
+    people = scope.tables.customers.alias()
+    ids = distinct_ids(candidates)
+    number, text = order.values(people)
+    rest = compile_filter(And(candidates.rest), scope, people)
+    inner = (
+        select(
+            people.c.customer_id.label("id"),
+            *([] if number is None else [number.label("number")]),
+            *([] if text is None else [text.label("text")]),
+        )
+        .select_from(ids.join(people, people.c.customer_id == ids.c.customer_id))
+        .where(people.c.account_id == scope.account_id, rest)
+        .subquery()
+    )
+    keys = [inner.c[name] for name in ("number", "text") if name in inner.c]
+    ordering: list[Any] = []
+    for key in keys:
+        ordering += [key.is_(None), order.directed(key)]
+    asked: Select[Any] = select(inner).order_by(*ordering, order.directed(inner.c.id))
+    if after is not None:
+        asked = asked.where(_after(order, inner, after))
+    rows = tx.connection.execute(asked.limit(wanted)).mappings()
+    return [(_key_value(row), row["id"]) for row in rows]
+
+
+def _after(order: Order, rows: FromClause, after: After) -> Clause:
+    """The rows after the end of a page, over `number`, `text` and `id`."""
+    keys = {name: rows.c[name] for name in ("number", "text") if name in rows.c}
+    ident = literal(after.id, rows.c.id.type)
+    if after.value is None:
+        none = [key.is_(None) for key in keys.values()]
+        return and_(*none, order.beyond([rows.c.id], [ident]))
+    tag, value = after.value
+    key = keys["number" if tag == "n" else "text"]
+    further = order.beyond([key, rows.c.id], [literal(value, key.type), ident])
+    rest = key.is_(None) | and_(key.is_not(None), further)
+    return and_(keys["number"].is_(None), rest) if tag == "t" and "number" in keys else rest
+
+
+def _key_value(row: Any) -> KeyValue:
+    if row.get("number") is not None:
+        return "n", row["number"]
+    return None if row.get("text") is None else ("t", row["text"])
