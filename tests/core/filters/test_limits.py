@@ -75,11 +75,21 @@ BOMB: Filter = words("a")[0]
 for _ in range(100_000):
     BOMB = Not(BOMB)
 
+# Shallow enough to be walked through, but with too many parentheses as text.
+DEEP: Filter = words("a")[0]
+for level in range(21):
+    DEEP = Not(And((*words(str(level)), DEEP)))
+
+PLACE = Condition("project", "eq", "a")
+
 
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
         (BOMB, "at most 20 deep"),
+        (DEEP, "at most 20 deep"),
+        (And((*words(*map(str, range(50))), On("a"))), "at most 50 conditions"),
+        (And((*words(*map(str, range(50))), PLACE)), "at most 50 conditions"),
         (And(words("a") * 51), "at most 50 conditions"),
         (Or(tuple(On(f"p{i}") for i in range(51))), "at most 50 conditions"),
         ("status:paid", "not a filter: str"),
