@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The bundled server and the command line."""

@@ -1,0 +1,141 @@
+"""Who may do what: API keys of requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from starlette.requests import Request
+
+from tinycrm_core.client import TinyCRM
+from tinycrm_core.errors import InvalidKey, TinyCRMError
+from tinycrm_core.keys import hash_key, redact
+from tinycrm_core.state import KeyState
+from tinycrm_core.times import now as wall_clock
+from tinycrm_server.bodies import Refused
+
+log = logging.getLogger("tinycrm.server")
+
+REMEMBERED = 1.0
+"""Seconds for which a key that was found needs no second look, so a revoked one dies in time."""
+
+MAX_REMEMBERED = 1024
+USED_EVERY = 60_000_000
+"""Microseconds between two records of a key's last use."""
+
+_NAMES = {"api_key", "apikey", "key", "token", "access_token", "authorization"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The owner of a live key: an account and, for project keys, the product it writes to."""
+
+    account: str
+    key: KeyState
+    project: str | None
+
+
+class Keys:
+    """Looks keys up, keeps what it found for a moment, and records their last use."""
+
+    def __init__(self, crm: TinyCRM, clock: Callable[[], float] = time.monotonic) -> None:
+        self._crm = crm
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found: dict[bytes, tuple[float, Caller]] = {}
+        self._used: dict[UUID, int] = {}
+
+    def caller(self, request: Request) -> Caller:
+        """The caller of a request.
+
+        Raises Refused 401, with the same words for a key that is unknown, altered or revoked.
+        """
+        refuse_keys_in_url(request)
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not text.strip():
+            raise Refused(401, "unauthorized", "send the header Authorization: Bearer <API key>")
+        wrong = Refused(401, "unauthorized", "this API key is not known here")
+        try:
+            digest = hash_key(text.strip())
+        except InvalidKey:
+            raise wrong from None
+        caller = self._look_up(digest)
+        if caller is None:
+            raise wrong
+        self._record(caller)
+        return caller
+
+    def writer(self, request: Request) -> tuple[Caller, str]:
+        """The caller and the slug of the project its key writes to; else Refused 403."""
+        caller = self.caller(request)
+        if caller.project is None:
+            raise Refused(403, "forbidden", "an account key does not write; use a project key")
+        return caller, caller.project
+
+    def reader(self, request: Request) -> Caller:
+        """The caller, whose key must read its account; else Refused 403."""
+        caller = self.caller(request)
+        if caller.key.kind != "acct":
+            raise Refused(403, "forbidden", "a project key does not read; use an account key")
+        return caller
+
+    def _look_up(self, digest: bytes) -> Caller | None:
+        moment = self._clock()
+        with self._lock:
+            kept = self._found.get(digest)
+        if kept and moment - kept[0] < REMEMBERED:
+            return kept[1]
+        caller = self._load(digest)
+        with self._lock:
+            if caller is None:
+                self._found.pop(digest, None)
+            else:
+                if len(self._found) >= MAX_REMEMBERED:
+                    self._found.clear()
+                self._found[digest] = moment, caller
+        return caller
+
+    def _load(self, digest: bytes) -> Caller | None:
+        found = self._crm.store.find_key(digest)
+        if found is None:
+            return None
+        account, key = found
+        if key.project_id is None:
+            return Caller(account, key, None)
+        with self._crm.store.begin(account, write=False) as transaction:
+            slugs = {each.id: each.slug for each in transaction.projects()}
+        slug = slugs.get(key.project_id)
+        return Caller(account, key, slug) if slug is not None else None
+
+    def _record(self, caller: Caller) -> None:
+        """Keep the last use, at most once a minute; a request never fails because of it."""
+        moment = wall_clock()
+        ident = caller.key.id
+        with self._lock:
+            last = max(self._used.get(ident, 0), caller.key.last_used_at or 0)
+            if moment - last < USED_EVERY:
+                return
+            if len(self._used) >= MAX_REMEMBERED:
+                self._used.clear()
+            self._used[ident] = moment
+        try:
+            with self._crm.store.begin(caller.account) as transaction:
+                keys = transaction.keys()
+                stored = next((each for each in keys if each.id == ident), None)
+                if stored is not None and stored.revoked_at is None:
+                    transaction.save_key(replace(stored, last_used_at=moment))
+        except TinyCRMError as error:
+            log.warning("the last use of a key was not recorded: %s", redact(str(error)))
+
+
+def refuse_keys_in_url(request: Request) -> None:
+    """Refused 401 for an address that carries a key, whose place is a header."""
+    for name, value in request.query_params.multi_items():
+        if name.lower() in _NAMES or redact(name + value) != name + value:
+            raise Refused(
+                401, "key_in_url", "an API key must not stand in an address; send it as a header"
+            )

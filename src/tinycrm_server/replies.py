@@ -1,0 +1,118 @@
+"""What the server answers with: JSON shapes of people, results and errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tinycrm_core import errors
+from tinycrm_core.keys import redact
+from tinycrm_core.model import Customer, Json, Result
+from tinycrm_server.bodies import Refused
+
+log = logging.getLogger("tinycrm.server")
+
+STATUSES: tuple[tuple[type[errors.TinyCRMError], int], ...] = (
+    (errors.InvalidKey, 401),
+    (errors.InvalidInput, 422),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.Forgotten, 422),
+    (errors.NotSupported, 422),
+    (errors.StoreError, 503),
+)
+
+
+def as_json(value: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer, in ASCII, so that any text that came in can go out."""
+    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return Response(body, status, headers, media_type="application/json")
+
+
+def problem(code: str, message: str, field: str | None = None) -> dict[str, Any]:
+    """The one shape of every error."""
+    return {"error": {"code": code, "message": redact(message), "field": field}}
+
+
+def problem_of(error: errors.TinyCRMError) -> dict[str, Any]:
+    """An error of the core in that shape; filters also tell where, and what there is."""
+    shape = problem(error.code, error.message, error.field)
+    if isinstance(error, errors.InvalidFilter):
+        shape["error"] |= {"position": error.position, "choices": list(error.choices)}
+    return shape
+
+
+async def on_refused(request: Request, error: Refused) -> Response:
+    """Answer for Refused."""
+    headers = {"WWW-Authenticate": 'Bearer realm="TinyCRM"'} if error.status == 401 else {}
+    if error.status in (408, 413):
+        headers["Connection"] = "close"
+    return as_json(problem(error.code, error.message, error.field), error.status, headers)
+
+
+async def on_error(request: Request, error: errors.TinyCRMError) -> Response:
+    """Answer for a TinyCRMError."""
+    status = next((code for kind, code in STATUSES if isinstance(error, kind)), 500)
+    headers = {}
+    shape = problem_of(error)
+    if status >= 500:
+        # The reason belongs to the owner of the database, not to whoever asked.
+        log.error("%s %s: %s", request.method, request.url.path, redact(str(error)))
+        shape = problem(error.code, "the database cannot be used at the moment")
+        headers["Retry-After"] = "1"
+    return as_json(shape, status, headers)
+
+
+async def on_crash(request: Request, error: Exception) -> Response:
+    """Answer for a mistake of ours, which is logged and not shown."""
+    return as_json(problem("internal", "something went wrong here; it was logged"), 500)
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """Answer for what the framework turns away: unknown paths and methods."""
+    status = getattr(error, "status_code", 500)
+    code = {404: "not_found", 405: "method"}.get(status, "http")
+    headers = getattr(error, "headers", None)
+    return as_json(problem(code, f"{request.method} is not possible here"), status, headers)
+
+
+def customer_json(customer: Customer) -> dict[str, Any]:
+    """A person as JSON; times are ISO 8601 in UTC."""
+    return {
+        "id": str(customer.id),
+        "email": customer.email,
+        "name": customer.name,
+        "created_at": customer.created_at.isoformat(),
+        "last_seen_at": customer.last_seen_at and customer.last_seen_at.isoformat(),
+        "aliases": list(customer.aliases),
+        "memberships": [
+            {
+                "project": each.project,
+                "status": str(each.status),
+                "params": each.params,
+                "joined_at": each.joined_at.isoformat(),
+                "last_active_at": each.last_active_at and each.last_active_at.isoformat(),
+            }
+            for each in customer.memberships
+        ],
+    }
+
+
+def outcome_json(outcome: Result | bool | errors.TinyCRMError) -> dict[str, Any]:
+    """What one event did: an identify, a ping, or the error of that event alone."""
+    match outcome:
+        case bool():
+            return {"type": "ping", "known": outcome}
+        case Result():
+            return {
+                "type": "identify",
+                "action": outcome.action,
+                "customer_id": str(outcome.customer_id),
+                "joined": outcome.joined,
+                "changed": list(outcome.changed),
+            }
+    return problem_of(outcome)

@@ -1,0 +1,21 @@
+"""A server of its own for each test, over memory; test_database.py has one over SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.server.live import Live, serving
+from tinycrm_core.client import TinyCRM
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    """Two products, a key each, and keys of the account to read and to administer."""
+    with TinyCRM("memory://") as crm, serving(crm) as server:
+        for slug, name in (("newsletter", "news"), ("shop", "shop")):
+            crm.projects.add(slug)
+            server.keys[name] = crm.keys.create(slug, label=name).secret
+        server.keys["read"] = crm.keys.create(scope="read").secret
+        yield server

@@ -1,0 +1,115 @@
+"""A real server on a free port, and a plain client for it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from tinycrm_core.client import TinyCRM
+from tinycrm_server.app import create_app
+from tinycrm_server.entrance import Entrance
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Any:
+        return self.json["error"]
+
+
+@dataclass
+class Live:
+    """A running server and the keys it knows."""
+
+    crm: TinyCRM
+    entrance: Entrance
+    port: int
+    keys: dict[str, str] = field(default_factory=dict)
+    announced: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request; `body` is bytes, or a value sent as JSON; `key` names one of `keys`."""
+        sent = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        if key is not None:
+            sent.setdefault("Authorization", f"Bearer {self.keys.get(key, key)}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def post(self, path: str, body: Any, key: str | None = "news", **options: Any) -> Answer:
+        return self.ask("POST", path, body, key=key, **options)
+
+    def session(self) -> dict[str, str]:
+        """Headers of a browser that came through the link."""
+        answer = self.ask("GET", f"/enter?code={self.entrance.new_code()}")
+        assert answer.status == 303
+        return {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+
+
+@contextlib.contextmanager
+def serving(crm: TinyCRM, root_path: str = "") -> Iterator[Live]:
+    """Serve until the block ends."""
+    announced: list[str] = []
+    entrance = Entrance(announced.append)
+    app = create_app(crm, entrance=entrance)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="critical", access_log=False, server_header=False, root_path=root_path
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.01)
+    try:
+        yield Live(crm, entrance, listening.getsockname()[1], announced=announced)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listening.close()
