@@ -103,9 +103,7 @@ class Projects(_Part):
             tx.save_project(renamed)
             return _view(renamed)
 
-        renamed = self._write(work)
-        self._crm.transport.forget_projects()
-        return renamed
+        return self._write(work)
 
     def delete(self, project: str) -> None:
         """Remove a product, its memberships and keys; the people stay. Raises NotFound."""
@@ -114,7 +112,6 @@ class Projects(_Part):
             tx.delete_project(_find(tx, project).id)
 
         self._write(work)
-        self._crm.transport.forget_projects()
 
     def params(self, project: str | None = None) -> tuple[tuple[str, ParamKeyState], ...]:
         """The params keys seen, with the slug of their product, kept at write time."""

@@ -69,7 +69,6 @@ class StoreTransport:
 
     def __init__(self, store: Store, account: str, limits: Limits = LIMITS) -> None:
         self._store, self._account, self._limits = store, account, limits
-        self._project_ids: dict[str, int] = {}
 
     def send(
         self,
@@ -84,7 +83,7 @@ class StoreTransport:
         def work(tx: Transaction) -> Outcome:
             return self._apply(tx, project, events, via, batch)
 
-        outcome = self._try(work)
+        outcome = in_transaction(self._store, self._account, work)
         self._tell(project, outcome)
         return outcome.answers
 
@@ -95,7 +94,7 @@ class StoreTransport:
             raise _RolledBack(self._apply(tx, project, events, "preview", None))
 
         try:
-            self._try(work)
+            in_transaction(self._store, self._account, work)
         except _RolledBack as rolled_back:
             return rolled_back.outcome.answers
         raise AssertionError("a preview cannot end any other way")
@@ -106,20 +105,6 @@ class StoreTransport:
     def close(self) -> None:
         """Nothing to give back: the store belongs to the client."""
 
-    def forget_projects(self) -> None:
-        """Look products up afresh, after one was renamed or deleted."""
-        self._project_ids.clear()
-
-    def _try(self, work: Callable[[Transaction], Outcome]) -> Outcome:
-        def fresh(tx: Transaction) -> Outcome:
-            try:
-                return work(tx)
-            except BaseException:  # ids learnt in a transaction that fails may never exist
-                self._project_ids.clear()
-                raise
-
-        return in_transaction(self._store, self._account, fresh)
-
     def _apply(
         self,
         tx: Transaction,
@@ -129,9 +114,8 @@ class StoreTransport:
         batch: UUID | None,
     ) -> Outcome:
         now = times.now()
-        project_id = self._project_ids.get(project)
-        if project_id is None:
-            project_id = self._project_ids[project] = ensure_project(tx, project, now).id
+        # Looked up each time: an id kept from a transaction that then fails may be another's soon.
+        project_id = ensure_project(tx, project, now).id
         return apply_events(
             tx, project_id, events, now=now, via=via, batch=batch, limits=self._limits
         )
