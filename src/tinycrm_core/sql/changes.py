@@ -30,6 +30,7 @@ class Encoding:
     number: Callable[[Any], Any]
 
 
+_SCALARS = {str, int, float, bool}
 SQLITE = Encoding(lambda ident: ident.bytes, dumps, lambda number: number)
 
 
@@ -155,7 +156,7 @@ class Changes:
     def _params(self, old: Mapping[str, Json], new: Mapping[str, Json], key: Row) -> None:
         if not old and not new:
             return
-        unchanged = {name for name, value in old.items() if name in new and new[name] is value}
+        unchanged = {name for name in old if name in new and _same(old[name], new[name])}
         if unchanged:
             old = {name: value for name, value in old.items() if name not in unchanged}
             new = {name: value for name, value in new.items() if name not in unchanged}
@@ -221,6 +222,11 @@ def values_of(params: Mapping[str, Json]) -> Iterable[Value]:
                 yield path, "z", 0, ""
             case _:
                 yield path, "o", 0, ""
+
+
+def _same(one: Json, other: Json) -> bool:
+    """Whether two values are one; containers that only look alike are compared row by row."""
+    return one is other or (type(one) is type(other) in _SCALARS and one == other)
 
 
 def as_decimal(number: Any) -> Decimal:

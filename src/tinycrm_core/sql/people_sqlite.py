@@ -18,6 +18,7 @@ _CHUNK = 500
 _PEOPLE = f"""
 SELECT {PERSON}, (
     SELECT group_concat(a.position || ':' || a.email, char(10)) FROM tinycrm_customer_emails a
+    INDEXED BY tinycrm_customer_emails_customer
     WHERE a.account_id = c.account_id AND a.customer_id = c.customer_id
 ), {MEMBERSHIP}
 FROM tinycrm_customers c

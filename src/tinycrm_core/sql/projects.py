@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from tinycrm_core.sql.directory import Directory
-from tinycrm_core.sql.registry import MAX_SAMPLES, Delta, Registry, add_sample
+from tinycrm_core.sql.registry import Delta, Registry, add_sample
 from tinycrm_core.state import ParamKeyState, ProjectState
 
 
@@ -128,18 +128,14 @@ class Projects(Directory):
         for path, delta in deltas.items():
             old = stored.get(path)
             row = _added(old, delta)
-            if old is not None and row == (old.count, dict(old.kinds), old.samples):
-                continue
             count, kinds, samples = row
+            self.registry.stored(project_id, path, samples if count > 0 else ())
             if count <= 0:
                 key = (table.c.project_id == project_id, table.c.path == path)
                 self._run(delete(table).where(self._mine(table), *key))
-                self.registry.emptied(project_id, path)
-                continue
-            values = {"count": count, "kinds": kinds, "samples": list(samples)}
-            self._put(table, {"project_id": project_id, "path": path, **values})
-            if len(samples) >= MAX_SAMPLES:
-                self.registry.filled(project_id, path)
+            elif old is None or row != (old.count, dict(old.kinds), old.samples):
+                values = {"count": count, "kinds": kinds, "samples": list(samples)}
+                self._put(table, {"project_id": project_id, "path": path, **values})
 
     def _locked(self, project_id: int, paths: list[str]) -> dict[str, ParamKeyState]:
         table = self.tables.param_keys

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from tinycrm_core.model import Json
 from tinycrm_core.params import kind_of, param_instant, walk
@@ -22,20 +22,22 @@ class Delta:
     kinds: dict[str, int] = field(default_factory=dict)
     samples: list[Json] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.count or self.samples or any(self.kinds.values()))
+
+Known: TypeAlias = dict[tuple[int, int, str], list[Json]]
+"""Samples that are stored already, by account, product and path."""
 
 
 class Registry:
     """The changes of one transaction, by product and path.
 
-    `full` holds keys that are known to have all their samples, so that a new value of a common
-    key does not touch its row.
+    `known` outlives the transaction: where a key has all its samples, or this one already, a
+    change of value does not touch its row.
     """
 
-    def __init__(self, account_id: int, full: set[tuple[int, int, str]]) -> None:
+    def __init__(self, account_id: int, known: Known) -> None:
         self._account_id = account_id
-        self._full = full
+        self._known = known
+        self._learned: Known = {}
         self._deltas: dict[tuple[int, str], Delta] = {}
 
     def note(self, project_id: int, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
@@ -48,22 +50,27 @@ class Registry:
                 delta.count += step
                 for kind in kinds_of(value):
                     delta.kinds[kind] = delta.kinds.get(kind, 0) + step
-                if step > 0 and (self._account_id, project_id, path) not in self._full:
+                if step > 0:
                     add_sample(delta.samples, value)
 
     def take(self) -> list[tuple[int, str, Delta]]:
         """What there is to write, in the order in which everybody locks the rows."""
-        found = [(*key, delta) for key, delta in sorted(self._deltas.items()) if delta]
-        self._deltas = {}
-        return found
+        deltas, self._deltas = self._deltas, {}
+        return [(*key, deltas[key]) for key in sorted(deltas) if self._matters(key, deltas[key])]
 
-    def filled(self, project_id: int, path: str) -> None:
-        """This key needs no more samples."""
-        self._full.add((self._account_id, project_id, path))
+    def _matters(self, key: tuple[int, str], delta: Delta) -> bool:
+        if delta.count or any(delta.kinds.values()):
+            return True
+        known = self._known.get((self._account_id, *key), ())
+        return len(known) < MAX_SAMPLES and any(each not in known for each in delta.samples)
 
-    def emptied(self, project_id: int, path: str) -> None:
-        """This key is gone, and its samples with it."""
-        self._full.discard((self._account_id, project_id, path))
+    def stored(self, project_id: int, path: str, samples: Sequence[Json]) -> None:
+        """These samples are in the row now; none if it is gone."""
+        self._learned[self._account_id, project_id, path] = list(samples)
+
+    def committed(self) -> None:
+        """What was stored will stay, so it is known from now on."""
+        self._known.update(self._learned)
 
 
 def kinds_of(value: Json) -> Iterator[str]:

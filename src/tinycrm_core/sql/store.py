@@ -20,6 +20,7 @@ from tinycrm_core.sql.failures import translated
 from tinycrm_core.sql.people import People
 from tinycrm_core.sql.people_postgres import PostgresPeople
 from tinycrm_core.sql.people_sqlite import SQLitePeople
+from tinycrm_core.sql.registry import Known
 from tinycrm_core.sql.tables import PREFIX, SEARCH_TABLE, TRIGRAM_INDEX, tables_of
 from tinycrm_core.sql.transaction import SQLTransaction
 from tinycrm_core.state import KeyState
@@ -70,7 +71,7 @@ class SQLStore:
         self._auto_migrate = auto_migrate
         self.tables = tables_of(dialect, schema)
         self._ready: _Ready | None = None
-        self._full: set[tuple[int, int, str]] = set()
+        self._known: Known = {}
 
     @property
     def where(self) -> str:
@@ -98,11 +99,16 @@ class SQLStore:
         with translated(self.where):
             ready = self._ready or self._get_ready()
             with self._connections.begin(write=write) as connection:
+                transaction = self._transaction(connection, ready)
                 if write:
-                    yield from self._work(account, connection, ready, write=True)
+                    transaction.enter(account, self._prefix, write=True)
+                    yield transaction
+                    transaction.finish()
                 else:
                     with self._bounded(connection):
-                        yield from self._work(account, connection, ready, write=False)
+                        transaction.enter(account, self._prefix, write=False)
+                        yield transaction
+            transaction.registry.committed()
 
     @contextmanager
     def _join(self, account: str, connection: Connection, *, write: bool) -> Iterator[Transaction]:
@@ -116,24 +122,21 @@ class SQLStore:
                 if ready is None:
                     migrate.upgrade(connection, self._schema, self.where)
                     ready = self._look(connection)
-                yield from self._work(account, connection, ready, write=write)
+                if ready is None:
+                    raise SchemaError(f"{self.where}: the tables of TinyCRM could not be made")
+                transaction = self._transaction(connection, ready)
+                transaction.enter(account, self._prefix, write=write)
+                yield transaction
+                transaction.finish()
 
-    def _work(
-        self, account: str, connection: Connection, ready: _Ready | None, *, write: bool
-    ) -> Iterator[Transaction]:
-        if ready is None:
-            raise SchemaError(f"{self.where}: the tables of TinyCRM could not be made")
-        transaction = SQLTransaction(
+    def _transaction(self, connection: Connection, ready: _Ready) -> SQLTransaction:
+        return SQLTransaction(
             connection,
             self.tables,
             ready.people,
             has_trigrams=ready.has_trigrams,
-            full=self._full,
+            known=self._known,
         )
-        transaction.enter(account, self._prefix, write=write)
-        yield transaction
-        if write:
-            transaction.finish()
 
     @contextmanager
     def _bounded(self, connection: Connection) -> Iterator[None]:

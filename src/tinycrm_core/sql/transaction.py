@@ -15,7 +15,7 @@ from tinycrm_core.sql import questions
 from tinycrm_core.sql.changes import Changes
 from tinycrm_core.sql.people import People, states
 from tinycrm_core.sql.projects import Projects
-from tinycrm_core.sql.registry import Registry
+from tinycrm_core.sql.registry import Known, Registry
 from tinycrm_core.sql.tables import Tables
 from tinycrm_core.state import CustomerState, ProjectState, Write
 from tinycrm_core.store import Tally, Totals
@@ -42,14 +42,14 @@ class SQLTransaction(Projects):
         people: People,
         *,
         has_trigrams: bool,
-        full: set[tuple[int, int, str]],
+        known: Known,
     ) -> None:
         self.connection = connection
         self.tables = tables
         self.dialect = tables.dialect
         self.has_trigrams = has_trigrams
         self._people = people
-        self._full = full
+        self._known = known
         self._claimed: dict[str, UUID] = {}
 
     def enter(self, account: str, prefix: str, *, write: bool) -> None:
@@ -58,7 +58,7 @@ class SQLTransaction(Projects):
             values = (account, os.urandom(32), now())
             self._sql(_NEW_ACCOUNT, prefix, values)
             self._enter(account, prefix)
-        self.registry = Registry(self.account_id, self._full)
+        self.registry = Registry(self.account_id, self._known)
 
     def _enter(self, account: str, prefix: str) -> bool:
         rows: Sequence[Sequence[Any]] = self._sql(_ACCOUNT, prefix, (account,)).fetchall()
