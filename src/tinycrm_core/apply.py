@@ -228,9 +228,33 @@ def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeS
     left = _entry(leaving, leaving.email, "undo_merge", now, via, changes=change)
     tx.save([Write(state, staying, (stayed,)), Write(None, leaving, (left,))])
     tx.move_history(state.id, leaving.id, [each.id for each in rules.strands_in(leaving)])
+    involved = {m.id: m for each in state.strands for m in tx.merges(each.id) if m.id != record.id}
+    for other in involved.values():
+        parted = _parted(_parted(other, staying, leaving), leaving, staying)
+        if parted != other:
+            tx.save_merge(parted)
     undone = replace(record, undone_at=now)
     tx.save_merge(undone)
     return undone
+
+
+def _parted(merge: MergeState, mine: CustomerState, gone: CustomerState) -> MergeState:
+    """A merge of `mine` without what it said of `gone`, who goes another way from now on.
+
+    Otherwise undoing it would take away people who came back by a later merge, and deleting
+    one person would leave an address in the records of the other.
+    """
+    ids = {each.id for each in rules.strands_in(mine)}
+    if merge.absorb_id in ids:
+        others = {each.id for each in rules.strands_in(gone)}
+        merge = replace(
+            merge,
+            strands=tuple(each for each in merge.strands if each not in others),
+            absorb_emails=tuple(each for each in merge.absorb_emails if each not in gone.emails),
+        )
+    if merge.keep_id in ids and merge.keep_email in gone.emails:
+        merge = replace(merge, keep_email=mine.email)
+    return merge
 
 
 def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> MergeState | None:
@@ -249,8 +273,10 @@ def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> 
         if not tx.claim({new: state.id}):
             raise Retry("the new address was taken by someone else at this moment")
     after = rules.rename(state, old, new)
-    change = {"email": {"old": state.email, "new": new}}
-    entry = _entry(after, new, "rename", now, via, changes=change)
+    owner = rules.strand_of(after, new) if after.strands else after
+    # The entry leaves with the address; it must not take along that of somebody merged.
+    old_email = {"old": state.email} if state.email in owner.emails else {}
+    entry = _entry(after, new, "rename", now, via, changes={"email": {**old_email, "new": new}})
     tx.save([Write(state, after, (entry,))])
     return None
 

@@ -131,7 +131,7 @@ class TinyCRM:
         self.account_slug = _clean_account(account)
         self.limits = limits
         self.via = via
-        self.transport = StoreTransport(store, self.account_slug, limits)
+        self.transport = StoreTransport(store, self.account_slug, limits, sender=self)
         self.customers = Customers(self)
         self.projects = Projects(self)
         self.segments = Segments(self)

@@ -54,9 +54,15 @@ def _find(tx: Transaction, slug: str) -> ProjectState:
     return found
 
 
+def _clean_label(text: object, field: str) -> None:
+    if isinstance(text, str) and 0 < len(text.strip()) <= 100 and text.isprintable():
+        return
+    raise InvalidInput(f"{field}: expected 1 to 100 printable characters", field=field)
+
+
 def _clean_look(name: object, hue: object) -> None:
-    if name is not None and not (isinstance(name, str) and 0 < len(name.strip()) <= 100):
-        raise InvalidInput("name: expected 1 to 100 characters", field="name")
+    if name is not None:
+        _clean_label(name, "name")
     if hue is not None and hue not in HUES:
         raise InvalidInput(f"hue: must be one of {', '.join(HUES)}", field="hue")
 
@@ -148,8 +154,7 @@ class Segments(_Part):
 
     def add(self, name: str, filter: FilterLike) -> Segment:
         """Save a filter. Raises InvalidFilter, or Conflict if the name is taken."""
-        if not isinstance(name, str) or not 0 < len(name.strip()) <= 100 or not name.isprintable():
-            raise InvalidInput("name: expected 1 to 100 printable characters", field="name")
+        _clean_label(name, "name")
 
         def work(tx: Transaction) -> Segment:
             text = format(read_filter(filter, [each.slug for each in tx.projects()]))
@@ -184,6 +189,8 @@ class Keys(_Part):
         """
         if scope not in ("read", "admin"):
             raise InvalidInput("scope: must be read or admin", field="scope")
+        if label:
+            _clean_label(label, "label")
         key = new_key("acct" if project is None else "proj")
 
         def work(tx: Transaction) -> ApiKey:

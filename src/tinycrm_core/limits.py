@@ -134,7 +134,8 @@ def _value(value: object, field: str, depth: int, limits: Limits) -> Json:
 
 
 def _number(value: float | Decimal, field: str) -> int | float:
-    if not math.isfinite(value):
+    finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+    if not finite:
         raise InvalidParams(f"{field}: must be a finite number", field=field)
     if isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < _LARGEST:
         return int(value)

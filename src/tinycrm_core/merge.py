@@ -76,7 +76,7 @@ def settle(state: CustomerState | None, project_id: int, event: Identify, now: i
     name_at = time(state.name_at if state else DEFAULT_AT)
     status_at = time(membership.status_at if membership else DEFAULT_AT)
     return Writes(
-        joined_at=cast("int | None", event.joined) or seen_at,
+        joined_at=seen_at if event.joined is None else cast(int, event.joined),
         active_at=_newest(cast("int | None", event.seen), seen_at if event.active else None),
         name=(event.name, name_at) if event.name else None,
         status=(event.status, status_at) if event.status else None,
@@ -216,7 +216,8 @@ def identify(
         state = CustomerState(context.new_id, (event.email,), writes.joined_at)
     effect = Effect()
     after = write(state, project_id, writes, effect)
-    if effect.changes and before is not None and (writes.params or writes.once):
+    # The params of a new person were measured with the event, unless `set_once` adds to them.
+    if effect.changes and (writes.once or (writes.params and before is not None)):
         check_size(after.memberships[project_id].params, "params", context.limits)
     strand_id = state.id
     if state.strands:
@@ -230,7 +231,7 @@ def identify(
         changes |= _import_changes(before, after, project_id)
     if not (changes or effect.late):
         return after, effect, None
-    event_at = cast("int | None", event.at) or context.now
+    event_at = context.now if event.at is None else cast(int, event.at)
     entry = Entry(
         _entry_id(strand_id, project_id, writes),
         state.id,
@@ -277,9 +278,10 @@ def ping(state: CustomerState, email: str, project_id: int, at: int) -> Customer
         return None
     after = _active(state, project_id, at)
     if state.strands:
-        strand = strand_of(state, email)
-        if project_id in strand.memberships:
-            after = replace(after, strands=_replaced(state, _active(strand, project_id, at)))
+        # An address whose own strand is not on this product speaks for the first that is.
+        strands = (strand_of(state, email), *state.strands)
+        strand = next(each for each in strands if project_id in each.memberships)
+        after = replace(after, strands=_replaced(state, _active(strand, project_id, at)))
     return after
 
 

@@ -24,7 +24,7 @@ from tinycrm_core.query_text import (
 from tinycrm_core.state import CustomerState, MergeState
 from tinycrm_core.store import Tally, Totals, Transaction
 from tinycrm_core.transport import in_transaction
-from tinycrm_core.views import change_view, copied, customer_view
+from tinycrm_core.views import change_view, copied, copied_value, customer_view
 
 if TYPE_CHECKING:
     from tinycrm_core.client import TinyCRM
@@ -169,9 +169,9 @@ class Customers:
                     MergeConflict(
                         None if each.project_id is None else slugs.get(each.project_id),
                         each.field,
-                        each.keep,
-                        each.absorb,
-                        each.kept,
+                        copied_value(each.keep),
+                        copied_value(each.absorb),
+                        copied_value(each.kept),
                     )
                     for each in found
                 ),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tinycrm_core import signals, times
 from tinycrm_core.apply import Answer, Outcome, apply_events
-from tinycrm_core.errors import InvalidInput, Retry
+from tinycrm_core.errors import InvalidInput, Retry, TinyCRMError
 from tinycrm_core.events import Event
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import HUES
@@ -65,10 +65,16 @@ class _RolledBack(Exception):
 
 
 class StoreTransport:
-    """Applies events at once; products are created on first use."""
+    """Applies events at once; a product is created when something is first stored for it.
 
-    def __init__(self, store: Store, account: str, limits: Limits = LIMITS) -> None:
+    `sender` is who signals say they come from, by default the transport itself.
+    """
+
+    def __init__(
+        self, store: Store, account: str, limits: Limits = LIMITS, *, sender: object = None
+    ) -> None:
         self._store, self._account, self._limits = store, account, limits
+        self._sender = sender or self
 
     def send(
         self,
@@ -83,7 +89,10 @@ class StoreTransport:
         def work(tx: Transaction) -> Outcome:
             return self._apply(tx, project, events, via, batch)
 
-        outcome = in_transaction(self._store, self._account, work)
+        try:
+            outcome = in_transaction(self._store, self._account, work)
+        except _RolledBack as rolled_back:
+            return rolled_back.outcome.answers
         self._tell(project, outcome)
         return outcome.answers
 
@@ -115,16 +124,21 @@ class StoreTransport:
     ) -> Outcome:
         now = times.now()
         # Looked up each time: an id kept from a transaction that then fails may be another's soon.
-        project_id = ensure_project(tx, project, now).id
-        return apply_events(
-            tx, project_id, events, now=now, via=via, batch=batch, limits=self._limits
+        known = next((each for each in tx.projects() if each.slug == project), None)
+        stored = known or ensure_project(tx, project, now)
+        outcome = apply_events(
+            tx, stored.id, events, now=now, via=via, batch=batch, limits=self._limits
         )
+        idle = all(each is False or isinstance(each, TinyCRMError) for each in outcome.answers)
+        if known is None and idle:
+            raise _RolledBack(outcome)  # pings and refusals leave no product behind
+        return outcome
 
     def _tell(self, project: str, outcome: Outcome) -> None:
         for customer_id, email in outcome.created:
             signals.send(
                 signals.customer_created,
-                self,
+                self._sender,
                 customer_id=customer_id,
                 email=email,
                 project=project,
@@ -132,7 +146,7 @@ class StoreTransport:
         for change in outcome.status_changes:
             signals.send(
                 signals.status_changed,
-                self,
+                self._sender,
                 customer_id=change.customer_id,
                 email=change.email,
                 project=project,

@@ -59,17 +59,19 @@ def copied(customer: Customer) -> Customer:
     )
 
 
-def _copy(params: dict[str, Json]) -> dict[str, Json]:
-    if any(isinstance(value, dict | list) for value in params.values()):
-        copy: dict[str, Json] = json.loads(json.dumps(params))
-        return copy
-    return dict(params)
+def _copy(params: Mapping[str, Json]) -> dict[str, Json]:
+    return {key: copied_value(value) for key, value in params.items()}
+
+
+def copied_value(value: Json) -> Json:
+    """A JSON value, or ABSENT, that is the caller's to change."""
+    return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def change_view(entry: Entry, slugs: Mapping[int, str]) -> Change | None:
     """The history entry as callers see it; None if it only serves to undo an import."""
     changes = {
-        name: (change.get("old", ABSENT), change.get("new", ABSENT))
+        name: (copied_value(change.get("old", ABSENT)), copied_value(change.get("new", ABSENT)))
         for name, change in entry.changes.items()
         if not name.startswith("@")
     }
@@ -83,6 +85,6 @@ def change_view(entry: Entry, slugs: Mapping[int, str]) -> Change | None:
         None if entry.project_id is None else slugs.get(entry.project_id),
         entry.email,
         changes,
-        dict(entry.late),
+        _copy(entry.late),
         entry.batch,
     )
