@@ -54,6 +54,7 @@ from tinycrm_core.sql.compile import (
     in_span,
     membership_clause,
     membership_clauses,
+    unindexed,
 )
 from tinycrm_core.sql.tables import SEARCH_TABLE
 
@@ -174,9 +175,12 @@ def _customer_options(condition: Condition, scope: Scope, trigrams: bool) -> Ite
                 joined = people.join(hits, hits.c.rowid == people.c.row_id)
                 quoted = '"' + text.replace('"', '""') + '"'
                 match_clause = hits.c[SEARCH_TABLE].op("MATCH")(quoted)
+                # From the hits to the people, never the other way round.
+                mine = unindexed(people.c.account_id) == scope.account_id
+                found = (mine, match_clause)
                 yield Candidates(
-                    ids.select_from(joined).where(match_clause),
-                    select(literal(1)).select_from(joined).where(mine, match_clause),
+                    select(people.c.customer_id).select_from(joined).where(*found, clause),
+                    select(literal(1)).select_from(joined).where(*found),
                     unique=True,
                 )
             else:

@@ -93,9 +93,13 @@ def customer_clause(condition: Condition, scope: Scope, people: FromClause) -> C
     name = CUSTOMER_COLUMNS[str(condition.field)]
     column: ColumnElement[Any] = people.c[name]
     if scope.fenced and scope.dialect == "sqlite" and name != scope.along:
-        # SQLite's unary plus changes nothing but that no index is used.
-        column = UnaryExpression(column, operator=custom_op("+"), type_=column.type)
+        column = unindexed(column)
     return scalar_test(column, resolve(condition, scope.now), scope.dialect)
+
+
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, such that SQLite does not look it up: unary plus changes nothing else."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 def on_clause(on: On, scope: Scope, customer_id: ColumnElement[Any]) -> Clause:
@@ -106,7 +110,7 @@ def on_clause(on: On, scope: Scope, customer_id: ColumnElement[Any]) -> Clause:
         .where(
             memberships.c.account_id == scope.account_id,
             memberships.c.customer_id == customer_id,
-            *membership_clauses(on, scope, memberships),
+            *membership_clauses(on, scope, memberships, of_person=True),
         )
         .correlate_except(memberships)
     )
@@ -115,15 +119,24 @@ def on_clause(on: On, scope: Scope, customer_id: ColumnElement[Any]) -> Clause:
     return found.exists()
 
 
-def membership_clauses(on: On, scope: Scope, memberships: FromClause) -> list[Clause]:
-    """What a row of `memberships` of the account has to fulfil."""
-    clauses = [membership_clause(each, scope, memberships) for each in on.conditions]
+def membership_clauses(
+    on: On, scope: Scope, memberships: FromClause, *, of_person: bool = False
+) -> list[Clause]:
+    """What a row of `memberships` of the account has to fulfil.
+
+    `of_person` tells that the rows of one person are read, so that no other index is of use.
+    """
+    clauses = [
+        membership_clause(each, scope, memberships, of_person=of_person) for each in on.conditions
+    ]
     if on.project is not None:
         clauses.insert(0, _on_projects((on.project,), scope, memberships))
     return clauses
 
 
-def membership_clause(condition: Condition, scope: Scope, memberships: FromClause) -> Clause:
+def membership_clause(
+    condition: Condition, scope: Scope, memberships: FromClause, *, of_person: bool = False
+) -> Clause:
     """One condition on a membership."""
     field, test = condition.field, resolve(condition, scope.now)
     if isinstance(field, Param):
@@ -133,7 +146,10 @@ def membership_clause(condition: Condition, scope: Scope, memberships: FromClaus
             raise TypeError(test)
         inside = _on_projects(test.values, scope, memberships)
         return not_(inside) if test.negated else inside
-    return scalar_test(memberships.c[MEMBERSHIP_COLUMNS[field]], test, scope.dialect)
+    column: ColumnElement[Any] = memberships.c[MEMBERSHIP_COLUMNS[field]]
+    if of_person and scope.dialect == "sqlite":
+        column = unindexed(column)
+    return scalar_test(column, test, scope.dialect)
 
 
 def _on_projects(slugs: Iterable[str], scope: Scope, memberships: FromClause) -> Clause:

@@ -126,6 +126,10 @@ class JsonValue(Protocol):
         """Null where there is no number."""
         ...
 
+    def text_or_null(self) -> ColumnElement[Any]:
+        """Null where there is no text."""
+        ...
+
     def sort_text(self) -> ColumnElement[Any]:
         """The first `SORT_TEXT` characters, null where there is no text."""
         ...
@@ -175,6 +179,9 @@ class _SQLiteValue:
 
     def number(self) -> ColumnElement[Any]:
         return case((self._is_number(), self.atom))
+
+    def text_or_null(self) -> ColumnElement[Any]:
+        return case((self.is_text(), self.atom))
 
     def sort_text(self) -> ColumnElement[Any]:
         return case((self.is_text(), func.substr(self.atom, 1, SORT_TEXT)))
@@ -252,6 +259,9 @@ class _PostgreSQLValue:
 
     def number(self) -> ColumnElement[Any]:
         return case((self._is("number"), cast(self.text, Numeric)))
+
+    def text_or_null(self) -> ColumnElement[Any]:
+        return case((self.is_text(), self.text))
 
     def sort_text(self) -> ColumnElement[Any]:
         return case((self.is_text(), func.left(self.text, SORT_TEXT).collate("C")))

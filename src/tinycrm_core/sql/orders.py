@@ -90,7 +90,9 @@ class Order:
             clauses = [people.c.account_id == self.scope.account_id]
             clauses += [column.is_not(None)] if column.nullable else []
             along = (column, people.c.customer_id)
-            yield Stream(people, people.c.customer_id, column, along, tuple(clauses), is_customers=True)
+            yield Stream(
+                people, people.c.customer_id, column, along, tuple(clauses), is_customers=True
+            )
         else:
             for project_id in self._project_ids():
                 yield self._times(field, project_id)

@@ -1,4 +1,4 @@
-"""Queries answered by the database: pages, counts, tallies and totals.
+"""Pages answered by the database.
 
 A page is found in one of two ways. Walking the sort index and testing person by person is quick
 when many match; taking the candidates of the most selective condition and sorting them is quick
@@ -10,40 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import Connection, FromClause, Select, and_, literal, select
+from sqlalchemy import FromClause, Select, and_, literal, select
 
-from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, Or, normalise
+from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, normalise
 from tinycrm_core.query import After, KeyValue, Query
-from tinycrm_core.sql.candidates import Candidates, Rows, cheapest, counted, distinct_ids
-from tinycrm_core.sql.compile import Clause, Scope, compile_filter
+from tinycrm_core.sql.candidates import Candidates, distinct_ids
+from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, Clause, compile_filter, customer_clause
 from tinycrm_core.sql.orders import PHASES, Order, Stream, Tag
-from tinycrm_core.state import CustomerState, ProjectState
+from tinycrm_core.sql.reading import MANY, Reading, candidates_of, scope_of
+from tinycrm_core.sql.totals import aggregate, asks_customers, count, tally
+from tinycrm_core.state import CustomerState
+
+__all__ = ["aggregate", "count", "find", "tally"]
 
 FEW = 6_000
 """Candidates that are sorted at once, without trying to walk."""
 WALK = 20_000
 """Rows that are walked before turning to the candidates."""
-MANY = 100_000
-"""Where counting ends when the smallest of several common conditions is wanted."""
-
 Hit: TypeAlias = tuple[KeyValue, UUID]
-
-
-class Reading(Protocol):
-    """What questions need of a transaction."""
-
-    connection: Connection
-    tables: Any
-    account_id: int
-    has_trigrams: bool
-
-    @property
-    def dialect(self) -> str: ...
-    def projects(self) -> list[ProjectState]: ...
-    def load_ids(self, ids: Any, *, lock: bool = True) -> dict[UUID, CustomerState]: ...
 
 
 def find(tx: Reading, query: Query) -> tuple[list[CustomerState], After | None]:
@@ -61,28 +48,15 @@ def page(tx: Reading, query: Query) -> list[Hit]:
     scope = scope_of(tx, query.now)
     order = Order(query.sort, scope)
     wanted = query.limit + 1
-    few = _cheapest(tx, filter, scope, FEW)
+    few = candidates_of(tx, filter, scope, FEW)
     if few is not None and few.size < FEW:
         return _sorted(tx, order, few, query.after, wanted)
     walk = _Walk(tx, order, filter, query.after, wanted)
     found = walk.hits(WALK if few is not None else None)
     if found is not None:
         return found
-    many = _cheapest(tx, filter, scope, MANY)
+    many = candidates_of(tx, filter, scope, MANY)
     return _sorted(tx, order, many or Candidates(select(), None), query.after, wanted)
-
-
-def scope_of(tx: Reading, now: int) -> Scope:
-    """What filters of this transaction are compiled for."""
-    projects = {project.slug: project.id for project in tx.projects()}
-    return Scope(tx.tables, tx.dialect, tx.account_id, projects, now)
-
-
-def _cheapest(tx: Reading, filter: Filter, scope: Scope, cap: int) -> Candidates | None:
-    def count(rows: Rows, limit: int) -> int:
-        return int(tx.connection.scalar(counted(rows, limit)) or 0)
-
-    return cheapest(filter, scope, count, cap, trigrams=tx.has_trigrams)
 
 
 # Walking
@@ -139,7 +113,7 @@ class _Walk:
         ordered = [self.order.directed(each) for each in stream.along]
         last = (
             select(*(each.label(f"k{n}") for n, each in enumerate(stream.along)))
-            .where(*stream.clauses, *here)
+            .where(*stream.clauses, *here, *self._along(stream))
             .order_by(*ordered)
             .limit(1)
             .offset(bound)
@@ -149,6 +123,17 @@ class _Walk:
             return None
         pairs = zip(row, stream.along, strict=True)
         return self.order.within(stream.along, [literal(v, each.type) for v, each in pairs])
+
+    def _along(self, stream: Stream) -> list[Clause]:
+        """Conditions on the very column that is walked: the walk begins where they hold."""
+        items = self.filter.items if isinstance(self.filter, And) else (self.filter,)
+        return [
+            customer_clause(item, self.scope, stream.source)
+            for item in items
+            if stream.is_customers
+            and isinstance(item, Condition)
+            and CUSTOMER_COLUMNS[str(item.field)] == self.scope.along
+        ]
 
     def _rows(self, stream: Stream, here: Sequence[Clause], wanted: int) -> Sequence[Any]:
         asked = select(stream.value.label("value"), stream.customer_id.label("id"))
@@ -174,16 +159,6 @@ class _Walk:
 
 def _sort_key(hit: Hit) -> tuple[Any, UUID]:
     return hit[0] and hit[0][1], hit[1]
-
-
-def asks_customers(filter: Filter) -> bool:
-    """Whether a filter reads columns of the person, not only memberships."""
-    match filter:
-        case And(items) | Or(items):
-            return any(map(asks_customers, items))
-        case Not(item):
-            return asks_customers(item)
-    return isinstance(filter, Condition)
 
 
 # Sorting candidates
