@@ -24,7 +24,9 @@ _SENTENCES = {
 _SQLITE_BUSY, _SQLITE_FULL, _SQLITE_READONLY, _SQLITE_IOERR = 5, 13, 8, 10
 _SQLITE_CORRUPT, _SQLITE_CANTOPEN, _SQLITE_NOTADB, _SQLITE_LOCKED = 11, 14, 26, 6
 _SQLITE_BUSY_SNAPSHOT = 517
+_SQLITE_INTERRUPT = 9
 _SQLITE = {
+    _SQLITE_INTERRUPT: "the database gave up: the statement took longer than it may",
     _SQLITE_BUSY: "the database is locked by somebody else for too long",
     _SQLITE_LOCKED: "the database is locked by somebody else for too long",
     _SQLITE_FULL: "the database is full: no space is left on its disk",
