@@ -1,0 +1,116 @@
+"""S9: merging and deleting people while others write to them leaves no loose ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.concurrency.databases import broken
+from tests.concurrency.together import FULL, Meeting, in_processes
+from tinycrm_core.client import TinyCRM
+from tinycrm_core.errors import Conflict, NotFound
+
+ROUNDS = 500 if FULL else 60
+
+
+def merge_and_identify(number: int, meeting: Meeting, where: str) -> list[list[tuple[str, Any]]]:
+    """One merges (and parts and merges again) two people while two others write to each."""
+    crm = TinyCRM(where)
+    acknowledged: list[list[tuple[str, Any]]] = []
+    for each in range(ROUNDS):
+        keep, absorb = f"keep{each}@example.com", f"absorb{each}@example.com"
+        if number == 0:
+            crm.project("shop").identify(keep, params={"kept": each}, status="trial")
+            crm.project("news").identify(absorb, params={"absorbed": each}, status="free")
+        mine = []
+        meeting.wait(60)
+        if number == 0:
+            merge_id = crm.customers.merge(keep, absorb)
+            if each % 3 == 0:
+                crm.customers.undo_merge(merge_id)
+                crm.customers.merge(keep, absorb)
+        else:
+            address = keep if number == 1 else absorb
+            for time in range(4):
+                product = ("shop", "news", f"blog{number}", "shop")[time]
+                key = f"k{number}.{time}"
+                crm.project(product).identify(address, params={key: each}, status="paid")
+                mine.append((product, key))
+        acknowledged.append(mine)
+    return acknowledged
+
+
+@pytest.mark.slow
+def test_s9_merge_and_identify_at_once_lose_nothing(where: str) -> None:
+    answers = in_processes(3, merge_and_identify, where)
+    with TinyCRM(where) as crm:
+        assert crm.customers.count() == ROUNDS
+        for each in range(ROUNDS):
+            person = crm.customers.get(f"absorb{each}@example.com")
+            assert person is not None
+            assert person.email == f"keep{each}@example.com"
+            assert person.aliases == (f"absorb{each}@example.com",)
+            stored = {
+                (m.project, key): value
+                for m in person.memberships
+                for key, value in m.params.items()
+            }
+            expected = {
+                ("shop", "kept"),
+                ("news", "absorbed"),
+                *answers[1][each],
+                *answers[2][each],
+            }
+            assert stored == dict.fromkeys(expected, each)
+            assert {str(m.status) for m in person.memberships} == {"paid"}
+            # Every acknowledged call is in the history of the one that is left, too.
+            written = {
+                (entry.project, name.removeprefix("params."))
+                for entry in crm.customers.history(person.email)
+                for name in entry.changes
+                if name.startswith("params.")
+            }
+            assert expected <= written
+    assert not broken(where)
+
+
+def delete_and_identify(number: int, meeting: Meeting, where: str) -> list[str]:
+    """One deletes or renames a person, the others write to them; refusals are named."""
+    crm = TinyCRM(where)
+    seen = []
+    for each in range(ROUNDS):
+        email, other = f"p{each}@example.com", f"q{each}@example.com"
+        if number == 0:
+            crm.project("shop").identify(email, params={"a": each})
+            crm.project("shop").identify(other, params={"b": each})
+        meeting.wait(60)
+        try:
+            if number == 0:
+                crm.customers.delete(email)
+            elif number == 1:
+                crm.customers.merge(other, email)
+            elif number == 2:
+                crm.customers.change_email(email, f"r{each}@example.com")
+            else:
+                crm.project("news").identify(email, params={"c": each})
+        except (NotFound, Conflict) as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+def test_s9_delete_merge_rename_and_identify_at_once_leave_no_orphans(where: str) -> None:
+    deleting, *_, identifying = in_processes(4, delete_and_identify, where)
+    # Who deletes or identifies is never refused: there is a person, or there will be one.
+    assert deleting == identifying == []
+    assert not broken(where)
+    with TinyCRM(where) as crm:
+        for each in range(ROUNDS):
+            found = {
+                person.id: person
+                for name in "pqr"
+                if (person := crm.customers.get(f"{name}{each}@example.com"))
+            }
+            news = [m for person in found.values() if (m := person.on("news"))]
+            # The identify came before the delete and went with it, or it is stored once.
+            assert [m.params for m in news] in ([], [{"c": each}])
