@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -22,6 +23,7 @@ BUSY_TIMEOUT = 15.0
 """Seconds a SQLite transaction waits for others."""
 _CONNECT_TIMEOUT = 10
 _MAGIC = b"SQLite format 3\x00"
+_WAL = 2
 
 
 class Connections:
@@ -64,8 +66,12 @@ class Connections:
                 head = stream.read(100)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
-        if head and (len(head) < 100 or not head.startswith(_MAGIC)):
+        if not head:
+            return
+        if len(head) < 100 or not head.startswith(_MAGIC):
             raise StoreError(f"{path}: the file is not a SQLite database")
+        if head[18] != _WAL and (damage := _damage(path)):
+            raise StoreError(f"{path}: the database file is damaged: {damage}")
 
     @contextmanager
     def begin(self, *, write: bool) -> Iterator[Connection]:
@@ -97,6 +103,20 @@ class Connections:
             self._inherited.append(self.engine.pool)
             self.engine.dispose(close=False)
         self._process = os.getpid()
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a file that is about to be switched to write-ahead logging."""
+    probe = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+    try:
+        found = probe.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", None) in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+            return str(error)
+        return None  # whatever it is, opening the file will tell
+    finally:
+        probe.close()
+    return None if found == "ok" else str(found)
 
 
 def begin_sqlite(connection: Connection, *, write: bool) -> None:

@@ -1,0 +1,278 @@
+"""Making and changing the tables: at once, killed half-way, inside a host's database."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, event, inspect, text
+
+from tinycrm_core.errors import SchemaError, StoreError
+from tinycrm_core.sql import SQLStore, migrate
+from tinycrm_core.sql.tables import SEARCH_TABLE, VERSION_TABLE, tables_of
+from tinycrm_core.state import ProjectState
+
+WORKERS = 8
+ROUNDS = 20 if os.environ.get("TINYCRM_TEST_FULL") else 3
+NEXT = """
+from sqlalchemy import BigInteger, Column
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade(op, schema):
+    op.create_table("tinycrm_next", Column("account_id", BigInteger), schema=schema)
+"""
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+Place = Callable[[object], SQLStore]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Stores on empty databases, told apart by a name."""
+    postgres = request.param == "postgresql" and request.getfixturevalue("fresh_postgres_url")
+    with contextlib.ExitStack() as opened:
+
+        def open_store(name: object) -> SQLStore:
+            store = (
+                SQLStore(postgres, schema=f"of {name}")
+                if postgres
+                else SQLStore(f"sqlite:///{tmp_path / f'{name}.db'}")
+            )
+            opened.callback(store.close)
+            return store
+
+        yield open_store
+
+
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From now on there is a second revision."""
+    folder = tmp_path / "versions"
+    shutil.copytree(migrate.VERSIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "0002_next.py").write_text(NEXT)
+    monkeypatch.setattr(migrate, "VERSIONS", folder)
+    monkeypatch.setattr(migrate, "HEAD", "0002")
+
+
+def use(store: SQLStore) -> int:
+    with store.begin("acme") as tx:
+        return tx.add_project(ProjectState(0, "a", "A", "leaf", 1)).id
+
+
+def version(store: SQLStore) -> str | None:
+    with store._connections.begin(write=False) as connection:
+        return migrate.version(connection, store.tables.schema)
+
+
+def _worker(place: Place, barrier: Any, queue: Any, auto_migrate: bool) -> None:
+    for number in range(ROUNDS):
+        store = place(number)
+        store._auto_migrate = auto_migrate
+        barrier.wait(60)
+        try:
+            queue.put((number, use(store)))
+        except BaseException as error:
+            queue.put((number, repr(error)))
+        store.close()
+
+
+def together(place: Place, *, auto_migrate: bool = False) -> list[tuple[int, object]]:
+    """What each of several processes got that used each database at the same moment."""
+    context = multiprocessing.get_context("fork")
+    barrier, queue = context.Barrier(WORKERS), context.Queue()
+    workers = [
+        context.Process(target=_worker, args=(place, barrier, queue, auto_migrate))
+        for _ in range(WORKERS)
+    ]
+    for worker in workers:
+        worker.start()
+    answers = [queue.get(timeout=100) for _ in range(ROUNDS * WORKERS)]
+    for worker in workers:
+        worker.join()
+    return sorted(answers, key=repr)
+
+
+def everyone(answer: object) -> list[tuple[int, object]]:
+    return sorted(((n, answer) for n in range(ROUNDS) for _ in range(WORKERS)), key=repr)
+
+
+def test_many_workers_make_the_tables_at_once(place: Place) -> None:
+    """M1: on an empty database one makes them, the others wait, and all of them serve."""
+    assert together(place) == everyone(1)
+    assert place(0).check() == []
+
+
+def test_many_workers_change_the_tables_at_once(
+    place: Place, request: pytest.FixtureRequest
+) -> None:
+    """M1: the same on tables of the version before."""
+    for number in range(ROUNDS):
+        store = place(number)
+        use(store)
+        store.close()
+    request.getfixturevalue("next_version")
+    assert together(place, auto_migrate=True) == everyone(1)
+    assert {version(place(number)) for number in range(ROUNDS)} == {"0002"}
+
+
+def test_older_tables_are_changed_only_on_request(
+    place: Place, request: pytest.FixtureRequest
+) -> None:
+    use(place("x"))
+    request.getfixturevalue("next_version")
+    with pytest.raises(SchemaError, match="run `tinycrm migrate`"):
+        use(place("x"))
+    assert version(place("x")) == "0001"
+    assert "tinycrm migrate" in " ".join(place("x").check())
+    store = place("x")
+    store.migrate()
+    assert version(store) == "0002"
+    assert use(store) == 1
+    store.close()
+
+
+def test_a_newer_database_is_refused(place: Place) -> None:
+    """M4: nothing is read from it and nothing written."""
+    store = place("x")
+    use(store)
+    with store._connections.begin(write=True) as connection:
+        schema = f'"{store.tables.schema}".' if store.tables.schema else ""
+        connection.execute(text(f"UPDATE {schema}{VERSION_TABLE} SET version_num = '9999'"))
+    store.close()
+    fresh = place("x")
+    statements: list[str] = []
+    event.listen(
+        fresh._connections.engine,
+        "before_cursor_execute",
+        lambda connection, cursor, statement, *rest: statements.append(statement.upper()),
+    )
+    for attempt in (fresh.migrate, lambda: use(fresh)):
+        with pytest.raises(SchemaError, match="database is newer"):
+            attempt()
+    assert "database is newer" in fresh.check()[0]
+    assert statements
+    assert not [each for each in statements if each.startswith(("CREATE", "ALTER", "DROP"))]
+    fresh.close()
+
+
+def test_waiting_for_another_migration_ends(
+    fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M2: bounded, with a sentence; and no lock outlives the transaction."""
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "200ms")
+    store = SQLStore(fresh_postgres_url)
+    with store._connections.begin(write=True) as connection:
+        migrate.upgrade(connection, None, "here")
+        other = SQLStore(fresh_postgres_url)
+        with pytest.raises(StoreError, match="somebody else has been migrating"):
+            other.migrate()
+        other.close()
+    use(store)
+    with store._connections.begin(write=False) as connection:
+        locks = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        assert connection.execute(locks).scalar() == 0
+    store.close()
+
+
+def _migrate_and_die(store: SQLStore, statement: int) -> None:
+    """Kill this process when it is about to run the given statement."""
+    seen = 0
+
+    def count(*rest: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(store._connections.engine, "before_cursor_execute", count)
+    store.migrate()
+
+
+def test_a_killed_migration_can_be_run_again(place: Place) -> None:
+    """M3: killed before each of its statements, it leaves nothing that is in the way."""
+    context = multiprocessing.get_context("fork")
+    for statement in range(1, 200):
+        child = context.Process(target=_migrate_and_die, args=(place(statement), statement))
+        child.start()
+        child.join()
+        store = place(statement)
+        if child.exitcode == 0:  # there are no more statements
+            assert version(store) == migrate.HEAD
+            break
+        assert child.exitcode == -signal.SIGKILL
+        assert version(store) is None
+        assert use(store) == 1
+        assert store.check() == []
+        store.close()
+    assert statement > 30
+
+
+def test_the_hosts_tables_stay_as_they_are(tmp_path: Path, fresh_postgres_url: str) -> None:
+    """M5: a host with tables of the same names, and with Alembic, sees no change."""
+    for url in (f"sqlite:///{tmp_path / 'host.db'}", fresh_postgres_url):
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            for name in ("alembic_version", "customers", "projects"):
+                connection.execute(text(f"CREATE TABLE {name} (id TEXT PRIMARY KEY, x INTEGER)"))
+                connection.execute(text(f"INSERT INTO {name} VALUES ('one', 1)"))
+            before = _of_host(connection)
+        store = SQLStore(engine)
+        assert use(store) == 1
+        with engine.begin() as connection:
+            assert _of_host(connection) == before
+        assert len(inspect(engine).get_table_names()) > 10
+        engine.dispose()
+
+
+def _of_host(connection: Connection) -> list[object]:
+    inspector = inspect(connection)
+    names = [each for each in inspector.get_table_names() if not each.startswith("tinycrm_")]
+    return [
+        (
+            name,
+            repr(inspector.get_columns(name)),
+            inspector.get_indexes(name),
+            connection.execute(text(f"SELECT * FROM {name}")).all(),
+        )
+        for name in sorted(names)
+    ]
+
+
+def test_the_revisions_make_the_tables_the_code_knows(place: Place) -> None:
+    """M6: nothing that Alembic would add, remove or change."""
+    store = place("x")
+    store.migrate()
+    schema = store.tables.schema
+
+    def ours(item: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
+        if kind == "index" and name == "tinycrm_customers_search_trigram":
+            return False
+        made = name == VERSION_TABLE or str(name).startswith(SEARCH_TABLE)
+        return kind != "table" or (not made and (not reflected or item.schema == schema))
+
+    options = {"include_object": ours, "include_schemas": schema is not None, "compare_type": True}
+    with store._connections.begin(write=False) as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        tables = tables_of(store.tables.dialect, schema)
+        assert compare_metadata(context, tables.metadata) == []
+        table = tables.projects
+        connection.rollback()
+    assert table.name == "tinycrm_projects"
+    store.close()
+
+
+def test_the_head_is_the_last_revision() -> None:
+    files = sorted(path.stem for path in migrate.VERSIONS.glob("[0-9]*.py"))
+    assert files[-1].partition("_")[0] == migrate.HEAD
