@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
+from tinycrm_core.account import Account, clean_account
 from tinycrm_core.apply import Answer
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
@@ -20,8 +21,7 @@ from tinycrm_core.store import Store
 from tinycrm_core.transport import StoreTransport, clean_slug
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
+    from tinycrm_core.sql import Engine
     from tinycrm_core.transfer import ImportReport
 
 
@@ -127,16 +127,18 @@ class TinyCRM:
     def _set_up(
         self, store: Store, project: str | None, account: str, limits: Limits, via: str
     ) -> None:
+        tenant = Account(store, clean_account(account), limits, via, sender=self)
+        self.tenant = tenant
         self.store = store
-        self.account_slug = _clean_account(account)
+        self.account_slug = tenant.slug
         self.limits = limits
         self.via = via
-        self.transport = StoreTransport(store, self.account_slug, limits, sender=self)
-        self.customers = Customers(self)
-        self.projects = Projects(self)
-        self.segments = Segments(self)
-        self.keys = Keys(self)
-        self.imports = Imports(self)
+        self.transport = StoreTransport(tenant)
+        self.customers = Customers(tenant)
+        self.projects = Projects(tenant)
+        self.segments = Segments(tenant)
+        self.keys = Keys(tenant)
+        self.imports = Imports(tenant)
         self._bound = None if project is None else self.project(project)
 
     @classmethod
@@ -251,9 +253,3 @@ def open_store(
             f"{error.name} is not installed; SQL databases need: pip install 'tinycrm[sql]'"
         ) from None
     return SQLStore(where, schema=schema, auto_migrate=auto_migrate)
-
-
-def _clean_account(slug: object) -> str:
-    if isinstance(slug, str) and 0 < len(slug) <= 64 and slug.isascii() and slug.isprintable():
-        return slug
-    raise InvalidInput("account: expected 1 to 64 printable ASCII characters", field="account")

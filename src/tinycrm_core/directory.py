@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal
 from uuid import UUID
 
 from tinycrm_core import apply, times
+from tinycrm_core.account import Account
 from tinycrm_core.errors import Conflict, InvalidInput, NotFound
 from tinycrm_core.filters import format
 from tinycrm_core.ids import uuid7
@@ -18,26 +18,16 @@ from tinycrm_core.query_text import FilterLike, read_filter
 from tinycrm_core.state import BatchState, KeyState, ParamKeyState, ProjectState, SegmentState
 from tinycrm_core.store import Transaction
 from tinycrm_core.times import from_micros
-from tinycrm_core.transport import clean_slug, ensure_project, in_transaction
+from tinycrm_core.transport import clean_slug, ensure_project
 
-if TYPE_CHECKING:
-    from tinycrm_core.client import TinyCRM
-
-T = TypeVar("T")
 Scope = Literal["read", "admin"]
 LIVE_KEYS = 2
 """Keys a product can have at once: the old one and the new one, while one replaces the other."""
 
 
 class _Part:
-    def __init__(self, crm: TinyCRM) -> None:
-        self._crm = crm
-
-    def _read(self, work: Callable[[Transaction], T]) -> T:
-        return in_transaction(self._crm.store, self._crm.account_slug, work, write=False)
-
-    def _write(self, work: Callable[[Transaction], T]) -> T:
-        return in_transaction(self._crm.store, self._crm.account_slug, work)
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
 
 def _view(project: ProjectState) -> Project:
@@ -72,7 +62,7 @@ class Projects(_Part):
 
     def list(self) -> tuple[Project, ...]:
         """All products."""
-        return self._read(lambda tx: tuple(_view(each) for each in tx.projects()))
+        return self._account.read(lambda tx: tuple(_view(each) for each in tx.projects()))
 
     def add(self, slug: str, *, name: str | None = None, hue: str | None = None) -> Project:
         """A new product. Raises Conflict if the slug is taken."""
@@ -84,7 +74,7 @@ class Projects(_Part):
                 raise Conflict(f"project: {slug} exists already", field="project")
             return _view(ensure_project(tx, slug, times.now(), name, hue))
 
-        return self._write(work)
+        return self._account.write(work)
 
     def rename(
         self,
@@ -109,7 +99,7 @@ class Projects(_Part):
             tx.save_project(renamed)
             return _view(renamed)
 
-        return self._write(work)
+        return self._account.write(work)
 
     def delete(self, project: str) -> None:
         """Remove a product, its memberships and keys; the people stay. Raises NotFound."""
@@ -117,7 +107,7 @@ class Projects(_Part):
         def work(tx: Transaction) -> None:
             tx.delete_project(_find(tx, project).id)
 
-        self._write(work)
+        self._account.write(work)
 
     def params(self, project: str | None = None) -> tuple[tuple[str, ParamKeyState], ...]:
         """The params keys seen, with the slug of their product, kept at write time."""
@@ -127,7 +117,7 @@ class Projects(_Part):
             wanted = None if project is None else _find(tx, project).id
             return tuple((slugs[key.project_id], key) for key in tx.param_keys(wanted))
 
-        return self._read(work)
+        return self._account.read(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +133,9 @@ class Segments(_Part):
 
     def list(self) -> tuple[Segment, ...]:
         """All segments, by name."""
-        return self._read(lambda tx: tuple(Segment(s.name, s.filter) for s in tx.segments()))
+        return self._account.read(
+            lambda tx: tuple(Segment(s.name, s.filter) for s in tx.segments())
+        )
 
     def get(self, name: str) -> Segment:
         """One segment. Raises NotFound."""
@@ -163,7 +155,7 @@ class Segments(_Part):
             tx.save_segment(SegmentState(name, text, times.now()))
             return Segment(name, text)
 
-        return self._write(work)
+        return self._account.write(work)
 
     def rename(self, name: str, new: str) -> Segment:
         """Another name for a segment. Raises NotFound or Conflict."""
@@ -173,7 +165,7 @@ class Segments(_Part):
 
     def delete(self, name: str) -> None:
         """Remove a segment. Raises NotFound."""
-        if not self._write(lambda tx: tx.delete_segment(name)):
+        if not self._account.write(lambda tx: tx.delete_segment(name)):
             raise NotFound(f"segment: there is none called {ascii(name)[:80]}", field="name")
 
 
@@ -209,7 +201,7 @@ class Keys(_Part):
             )
             return key
 
-        return self._write(work)
+        return self._account.write(work)
 
     def list(self) -> tuple[tuple[KeyState, str | None], ...]:
         """All keys, each with the slug of its product."""
@@ -218,7 +210,7 @@ class Keys(_Part):
             slugs = {each.id: each.slug for each in tx.projects()}
             return tuple((key, slugs.get(key.project_id or 0)) for key in tx.keys())  # noqa: SIM118
 
-        return self._read(work)
+        return self._account.read(work)
 
     def revoke(self, key_id: UUID | str) -> None:
         """End a key. Raises NotFound."""
@@ -231,7 +223,7 @@ class Keys(_Part):
             if found.revoked_at is None:
                 tx.save_key(replace(found, revoked_at=times.now()))
 
-        self._write(work)
+        self._account.write(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +241,7 @@ class Imports(_Part):
 
     def list(self) -> tuple[BatchState, ...]:
         """All imports, oldest first."""
-        return self._read(lambda tx: tuple(tx.batches()))
+        return self._account.read(lambda tx: tuple(tx.batches()))
 
     def undo(self, batch_id: UUID | str) -> UndoReport:
         """Take back what an import wrote and nobody has changed since.
@@ -257,7 +249,7 @@ class Imports(_Part):
         Works in slices, so it can be repeated after an interruption. Raises NotFound or Conflict.
         """
         wanted = read_id(batch_id, "batch_id")
-        self._read(lambda tx: _undoable(tx, wanted))
+        self._account.read(lambda tx: _undoable(tx, wanted))
         restored = removed = 0
         after: UUID | None = None
         while True:
@@ -266,7 +258,7 @@ class Imports(_Part):
             def work(tx: Transaction, place: UUID | None = place) -> tuple[int, int, UUID | None]:
                 return apply.undo_batch(tx, wanted, place, self.SLICE)
 
-            some, gone, after = self._write(work)
+            some, gone, after = self._account.write(work)
             restored, removed = restored + some, removed + gone
             if after is None:
                 break
@@ -274,7 +266,7 @@ class Imports(_Part):
         def finish(tx: Transaction) -> None:
             tx.save_batch(replace(_undoable(tx, wanted), undone_at=times.now()))
 
-        self._write(finish)
+        self._account.write(finish)
         return UndoReport(restored, removed)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from tinycrm_core import apply, merge, signals, times
+from tinycrm_core.account import Account
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidFilter, InvalidInput
 from tinycrm_core.model import Change, Customer, Json, Page
@@ -23,11 +24,7 @@ from tinycrm_core.query_text import (
 )
 from tinycrm_core.state import CustomerState, MergeState
 from tinycrm_core.store import Tally, Totals, Transaction
-from tinycrm_core.transport import in_transaction
 from tinycrm_core.views import change_view, copied, copied_value, customer_view
-
-if TYPE_CHECKING:
-    from tinycrm_core.client import TinyCRM
 
 T = TypeVar("T")
 
@@ -57,8 +54,8 @@ class MergePreview:
 class Customers:
     """Finding, merging and deleting people. A filter is text, a tree, or query pairs."""
 
-    def __init__(self, crm: TinyCRM) -> None:
-        self._crm = crm
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def find(
         self,
@@ -83,7 +80,7 @@ class Customers:
             found = tuple(copied(customer_view(state, slugs)) for state in states)
             return Page(found, write_cursor(end))
 
-        return self._read(work)
+        return self._account.read(work)
 
     def stream(self, filter: FilterLike = "", *, sort: str = "created") -> Iterator[Customer]:
         """Everybody who matches, page by page; no transaction stays open in between."""
@@ -140,7 +137,7 @@ class Customers:
             views = (change_view(entry, slugs) for entry in tx.history(state.id))
             return [view for view in views if view is not None]
 
-        return self._read(work)
+        return self._account.read(work)
 
     def merges(self, email: str) -> list[MergeState]:
         """The merges a person took part in. Raises NotFound."""
@@ -150,7 +147,7 @@ class Customers:
             (state,) = apply.require(tx, address, lock=False)
             return tx.merges(state.id)
 
-        return self._read(work)
+        return self._account.read(work)
 
     def preview_merge(self, keep: str, absorb: str) -> MergePreview:
         """What `merge` would do; nothing is written. Raises NotFound or Conflict."""
@@ -177,13 +174,15 @@ class Customers:
                 ),
             )
 
-        return self._read(work)
+        return self._account.read(work)
 
     def merge(self, keep: str, absorb: str) -> UUID:
         """Make one person of two; the id undoes it. Raises NotFound or Conflict."""
         kept, absorbed = canonical(keep), canonical(absorb)
-        record = self._write(
-            lambda tx: apply.merge_customers(tx, kept, absorbed, now=times.now(), via=self._crm.via)
+        record = self._account.write(
+            lambda tx: apply.merge_customers(
+                tx, kept, absorbed, now=times.now(), via=self._account.via
+            )
         )
         self._merged(record)
         return record.id
@@ -191,7 +190,9 @@ class Customers:
     def undo_merge(self, merge_id: UUID | str) -> None:
         """Part two people again. Raises NotFound or Conflict."""
         wanted = read_id(merge_id, "merge_id")
-        self._write(lambda tx: apply.undo_merge(tx, wanted, now=times.now(), via=self._crm.via))
+        self._account.write(
+            lambda tx: apply.undo_merge(tx, wanted, now=times.now(), via=self._account.via)
+        )
 
     def change_email(self, old: str, new: str) -> UUID | None:
         """Give a person another address and keep the old one as an alias.
@@ -200,8 +201,8 @@ class Customers:
         is returned. Raises NotFound, or Forgotten for an address that must not be stored.
         """
         before, after = canonical(old), canonical(new)
-        record = self._write(
-            lambda tx: apply.change_email(tx, before, after, now=times.now(), via=self._crm.via)
+        record = self._account.write(
+            lambda tx: apply.change_email(tx, before, after, now=times.now(), via=self._account.via)
         )
         if record is None:
             return None
@@ -214,7 +215,7 @@ class Customers:
         With `forget`, later calls, webhooks and imports of these addresses are refused.
         """
         address = canonical(email)
-        return self._write(lambda tx: apply.delete_customer(tx, address, forget=forget))
+        return self._account.write(lambda tx: apply.delete_customer(tx, address, forget=forget))
 
     def export_person(self, email: str) -> dict[str, Json]:
         """Everything known about one person, ready for `json.dumps`. Raises NotFound."""
@@ -224,12 +225,12 @@ class Customers:
             (state,) = apply.require(tx, address, lock=False)
             return _export(tx, state)
 
-        return self._read(work)
+        return self._account.read(work)
 
     def _merged(self, record: MergeState) -> None:
         signals.send(
             signals.customers_merged,
-            self._crm,
+            self._account.sender,
             merge_id=record.id,
             keep_id=record.keep_id,
             absorb_id=record.absorb_id,
@@ -241,20 +242,14 @@ class Customers:
         def work(tx: Transaction) -> T:
             return question(tx, read_filter(filter, _slugs(tx).values()))
 
-        return self._read(work)
+        return self._account.read(work)
 
     def _view(self, load: Callable[[Transaction], CustomerState | None]) -> Customer | None:
         def work(tx: Transaction) -> Customer | None:
             state = load(tx)
             return copied(customer_view(state, _slugs(tx))) if state else None
 
-        return self._read(work)
-
-    def _read(self, work: Callable[[Transaction], T]) -> T:
-        return in_transaction(self._crm.store, self._crm.account_slug, work, write=False)
-
-    def _write(self, work: Callable[[Transaction], T]) -> T:
-        return in_transaction(self._crm.store, self._crm.account_slug, work)
+        return self._account.read(work)
 
 
 def read_id(value: UUID | str, field: str) -> UUID:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import re
-import time
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 from tinycrm_core import signals, times
+from tinycrm_core.account import Account
 from tinycrm_core.apply import Answer, Outcome, apply_events
-from tinycrm_core.errors import InvalidInput, Retry, TinyCRMError
+from tinycrm_core.errors import InvalidInput, TinyCRMError
 from tinycrm_core.events import Event
-from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import HUES
 from tinycrm_core.state import ProjectState
-from tinycrm_core.store import Store, Transaction
+from tinycrm_core.store import Transaction
 
-T = TypeVar("T")
 _SLUG = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
-
-ATTEMPTS = 4
-"""How often a unit of work is tried when others are in its way."""
 
 
 class Transport(Protocol):
@@ -41,22 +35,6 @@ class Transport(Protocol):
         ...
 
 
-def in_transaction(
-    store: Store, account: str, work: Callable[[Transaction], T], *, write: bool = True
-) -> T:
-    """Do the work in one transaction; deadlocks and lost races are tried again with jitter."""
-    attempt = 1
-    while True:
-        try:
-            with store.begin(account, write=write) as tx:
-                return work(tx)
-        except Retry:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - spreads, hides nothing
-            attempt += 1
-
-
 class _RolledBack(Exception):
     """Leaves a transaction without a trace, carrying what it would have done."""
 
@@ -65,16 +43,10 @@ class _RolledBack(Exception):
 
 
 class StoreTransport:
-    """Applies events at once; a product is created when something is first stored for it.
+    """Applies events at once; a product is created when something is first stored for it."""
 
-    `sender` is who signals say they come from, by default the transport itself.
-    """
-
-    def __init__(
-        self, store: Store, account: str, limits: Limits = LIMITS, *, sender: object = None
-    ) -> None:
-        self._store, self._account, self._limits = store, account, limits
-        self._sender = sender or self
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def send(
         self,
@@ -90,7 +62,7 @@ class StoreTransport:
             return self._apply(tx, project, events, via, batch)
 
         try:
-            outcome = in_transaction(self._store, self._account, work)
+            outcome = self._account.write(work)
         except _RolledBack as rolled_back:
             return rolled_back.outcome.answers
         self._tell(project, outcome)
@@ -103,7 +75,7 @@ class StoreTransport:
             raise _RolledBack(self._apply(tx, project, events, "preview", None))
 
         try:
-            in_transaction(self._store, self._account, work)
+            self._account.write(work)
         except _RolledBack as rolled_back:
             return rolled_back.outcome.answers
         raise AssertionError("a preview cannot end any other way")
@@ -127,7 +99,7 @@ class StoreTransport:
         known = next((each for each in tx.projects() if each.slug == project), None)
         stored = known or ensure_project(tx, project, now)
         outcome = apply_events(
-            tx, stored.id, events, now=now, via=via, batch=batch, limits=self._limits
+            tx, stored.id, events, now=now, via=via, batch=batch, limits=self._account.limits
         )
         idle = all(each is False or isinstance(each, TinyCRMError) for each in outcome.answers)
         if known is None and idle:
@@ -138,7 +110,7 @@ class StoreTransport:
         for customer_id, email in outcome.created:
             signals.send(
                 signals.customer_created,
-                self._sender,
+                self._account.sender,
                 customer_id=customer_id,
                 email=email,
                 project=project,
@@ -146,7 +118,7 @@ class StoreTransport:
         for change in outcome.status_changes:
             signals.send(
                 signals.status_changed,
-                self._sender,
+                self._account.sender,
                 customer_id=change.customer_id,
                 email=change.email,
                 project=project,

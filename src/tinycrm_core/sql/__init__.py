@@ -1,5 +1,7 @@
 """TinyCRM on SQLite and PostgreSQL, through SQLAlchemy Core."""
 
+from sqlalchemy import Engine
+
 from tinycrm_core.sql.store import SQLStore
 
-__all__ = ["SQLStore"]
+__all__ = ["Engine", "SQLStore"]

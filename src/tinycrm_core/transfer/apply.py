@@ -18,7 +18,7 @@ from tinycrm_core.state import BatchState
 from tinycrm_core.store import Transaction
 from tinycrm_core.transfer.report import MAX_LISTED, ImportReport, Kept, Reject, Rejects, Sample
 from tinycrm_core.transfer.rows import Options, Person
-from tinycrm_core.transport import ensure_project, in_transaction
+from tinycrm_core.transport import ensure_project
 
 if TYPE_CHECKING:
     from tinycrm_core.client import TinyCRM
@@ -180,7 +180,7 @@ class Run:
                     stored |= {f"params.{key}": v for key, v in membership.params.items()}
                 self._compare(chunk[place].row, slug, event, answer, stored)
 
-        in_transaction(self._crm.store, self._crm.account_slug, work, write=False)
+        self._crm.tenant.read(work)
 
     def _compare(
         self, row: int, slug: str, event: Identify, answer: Result, stored: dict[str, object]
@@ -208,7 +208,7 @@ class Run:
                 tx.save_batch(state)
                 return state
 
-            state = in_transaction(self._crm.store, self._crm.account_slug, work)
+            state = self._crm.tenant.write(work)
             self._batches[slug] = state
             self._report.batches[slug] = state.id
             self._report.applied = True
@@ -232,7 +232,7 @@ class Run:
                 )
 
         if self._batches:
-            in_transaction(self._crm.store, self._crm.account_slug, work)
+            self._crm.tenant.write(work)
 
     def _add_aliases(self, item: Item) -> None:
         """Addresses nobody has become aliases of the row's person; somebody else's are noted."""
