@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias, TypedDict
 
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus, InvalidTime
-from tinycrm_core.limits import LIMITS, Limits, clean_key, clean_params, clean_text
+from tinycrm_core.limits import LIMITS, Limits, check_size, clean_key, clean_params, clean_text
 from tinycrm_core.model import Json, Status
 from tinycrm_core.times import LATEST, from_micros, to_micros
 
@@ -112,6 +112,8 @@ class Identify:
             put(self, "params", clean_params(self.params, "params", limits))
         if self.set_once is not None:
             put(self, "set_once", clean_params(self.set_once, "set_once", limits))
+        if self.params and self.set_once:
+            check_size({**self.params, **self.set_once}, "params", limits)
         if self.unset is not None:
             put(self, "unset", _clean_unset(self.unset, limits))
         if self.at is not None:

@@ -216,8 +216,7 @@ def identify(
         state = CustomerState(context.new_id, (event.email,), writes.joined_at)
     effect = Effect()
     after = write(state, project_id, writes, effect)
-    # The params of a new person were measured with the event, unless `set_once` adds to them.
-    if effect.changes and (writes.once or (writes.params and before is not None)):
+    if effect.changes and before is not None and (writes.params or writes.once):
         check_size(after.memberships[project_id].params, "params", context.limits)
     strand_id = state.id
     if state.strands:
