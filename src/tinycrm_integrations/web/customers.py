@@ -165,13 +165,13 @@ def _text(asked: Asked, filter: Filter) -> str:
 
 
 def _chips(filter: Filter, asked: Asked, links: Links) -> list[Chip]:
-    """One for each condition; the pairs they link to are those of the very filter that ran."""
-    pairs = filters.to_pairs(filter)
+    """One for each part of the very filter that ran, with what it asks of one membership whole."""
+    items = filter.items if isinstance(filter, And) else (filter,)
     chips = []
-    for index, (key, value) in enumerate(pairs):
-        rest = Asked((*pairs[:index], *pairs[index + 1 :]), asked.sort)
-        text = value if key == "q" else filters.format(filters.from_pairs([(key, value)]))
-        chips.append(Chip(text, links.customers(rest.query())))
+    for index, item in enumerate(items):
+        rest = filters.to_pairs(And((*items[:index], *items[index + 1 :])))
+        without = links.customers(Asked(tuple(rest), asked.sort).query())
+        chips.append(Chip(filters.format(item), without))
     return chips
 
 

@@ -99,6 +99,8 @@ def shown(value: Json) -> str:
             return "null"
         case bool():
             return "true" if value else "false"
+        case float() if value.is_integer() and abs(value) < 2**53:
+            return str(int(value))
         case int() | float():
             return repr(value)
     return json.dumps(value, ensure_ascii=False)
