@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from tinycrm_core.model import Json
-from tinycrm_core.params import kind_of, param_instant, walk
+from tinycrm_core.params import param_instant, walk
 from tinycrm_core.query import SORT_TEXT
-from tinycrm_core.sql.columns import dumps, stored_path
+from tinycrm_core.sql.columns import LONGEST_PATH, dumps, stored_path
 from tinycrm_core.sql.registry import Registry
 from tinycrm_core.state import CustomerState, Entry, MembershipState, Write
 from tinycrm_core.text import fold, search_key
@@ -160,14 +161,25 @@ class Changes:
         if unchanged:
             old = {name: value for name, value in old.items() if name not in unchanged}
             new = {name: value for name, value in new.items() if name not in unchanged}
-        before, after = set(values_of(old)), set(values_of(new))
+        before, after = set(self._values(key[1], old, -1)), set(self._values(key[1], new, 1))
         number = self.encoding.number
         for rows, values in (
             (self.gone_values, before - after),
             (self.new_values, after - before),
         ):
             rows += [(path, kind, number(num), txt, *key) for path, kind, num, txt in values]
-        self.registry.note(key[1], old, new)
+
+    def _values(self, project_id: int, params: Mapping[str, Json], step: int) -> list[Value]:
+        """The rows of `param_values` that stand for params, which the registry counts too."""
+        found: list[Value] = []
+        deltas = self.registry.deltas(project_id)
+        for path, value in walk(params):
+            kinds, rows = _KINDS[type(value)](value)
+            stored = path if len(path) <= LONGEST_PATH // 4 else stored_path(path)
+            found += [(stored, *row) for row in rows]
+            if stored == path:  # longer ones nobody would pick from a list
+                deltas[path].count(kinds, step, value)
+        return found
 
     def _entry(self, entry: Entry) -> Row:
         ident = self.encoding.ident
@@ -203,25 +215,24 @@ def _columns(state: CustomerState) -> Row:
     )
 
 
-def values_of(params: Mapping[str, Json]) -> Iterable[Value]:
-    """The rows of `param_values` that stand for params."""
-    for path, value in walk(params):
-        if len(path) > 128:
-            path = stored_path(path)
-        match kind_of(value):
-            case "text":
-                yield path, "s", 0, value[:SORT_TEXT]
-                instant = param_instant(value)
-                if instant is not None:
-                    yield path, "d", instant, ""
-            case "number":
-                yield path, "n", value, ""
-            case "boolean":
-                yield path, "b", int(value), ""
-            case "null":
-                yield path, "z", 0, ""
-            case _:
-                yield path, "o", 0, ""
+def _text(value: str) -> tuple[tuple[str, ...], list[Row]]:
+    row = ("s", 0, value[:SORT_TEXT])
+    instant = param_instant(value)
+    if instant is None:
+        return ("text",), [row]
+    return ("text", "date"), [row, ("d", instant, "")]
+
+
+_KINDS: dict[type, Callable[[Any], tuple[tuple[str, ...], list[Row]]]] = {
+    str: _text,
+    int: lambda value: (("number",), [("n", value, "")]),
+    float: lambda value: (("number",), [("n", value, "")]),
+    bool: lambda value: (("boolean",), [("b", int(value), "")]),
+    NoneType: lambda value: (("null",), [("z", 0, "")]),
+    dict: lambda value: (("object",), [("o", 0, "")]),
+    list: lambda value: (("array",), [("o", 0, "")]),
+}
+"""By type: what the registry counts, and kind, num and txt of the rows."""
 
 
 def _same(one: Json, other: Json) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import Pool, StaticPool
 
 from tinycrm_core.errors import StoreError
@@ -84,6 +84,12 @@ class Connections:
                 if self.dialect == "sqlite":
                     begin_sqlite(connection, write=write)
                 yield connection
+        except DBAPIError as error:
+            code: int = getattr(error.orig, "sqlite_errorcode", 0)
+            if self.owned and not self._single and code & 0xFF == sqlite3.SQLITE_READONLY:
+                # A connection made when the file could not be written stays so; the next may not.
+                self.engine.dispose()
+            raise
         finally:
             if self._single:
                 self._turn.release()

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tinycrm_core.sql.changes import SQLITE, Changes
+from tinycrm_core.sql.direct import Direct
 from tinycrm_core.sql.people import MEMBERSHIP, PERSON
 
 _CHUNK = 500
@@ -125,13 +126,11 @@ class SQLitePeople:
         return {email for email in emails if email not in taken}
 
     def save(self, connection: Connection, account_id: int, changes: Changes) -> None:
-        account = (account_id,)
+        account, direct = (account_id,), Direct(connection)
 
         def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-            if len(rows) == 1:
-                connection.exec_driver_sql(statement, account + rows[0])
-            elif rows:
-                connection.exec_driver_sql(statement, [account + row for row in rows])
+            if rows:
+                direct.run(statement, [account + row for row in rows])
 
         if self._has_trigrams:
             run(_UNSEARCH, changes.unsearched)
@@ -156,10 +155,10 @@ class SQLitePeople:
 def _in_chunks(
     connection: Connection, statement: str, account_id: int, values: Iterable[Any]
 ) -> Iterator[Sequence[Any]]:
-    remaining = iter(values)
+    direct, remaining = Direct(connection), iter(values)
     while chunk := tuple(islice(remaining, _CHUNK)):
         text = _with_marks(statement, len(chunk))
-        yield from connection.exec_driver_sql(text, (account_id, *chunk)).fetchall()
+        yield from direct.fetch(text, (account_id, *chunk))
 
 
 @cache

@@ -157,5 +157,5 @@ def _added(old: ParamKeyState | None, delta: Delta) -> tuple[int, dict[str, int]
     samples = list(old.samples) if old else []
     for sample in delta.samples:
         add_sample(samples, sample)
-    count = (old.count if old else 0) + delta.count
+    count = (old.count if old else 0) + delta.number
     return count, {kind: number for kind, number in kinds.items() if number > 0}, tuple(samples)

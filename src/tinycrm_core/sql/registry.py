@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from tinycrm_core.model import Json
-from tinycrm_core.params import kind_of, param_instant, walk
-from tinycrm_core.sql.columns import LONGEST_PATH
 
 MAX_SAMPLES = 10
 LONGEST_SAMPLE = 60
@@ -18,9 +18,21 @@ LONGEST_SAMPLE = 60
 class Delta:
     """What changes about one key of one product."""
 
-    count: int = 0
+    number: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     samples: list[Json] = field(default_factory=list)
+
+    def count(self, kinds: tuple[str, ...], step: int, value: Json) -> None:
+        """One value more (`step` 1) or less (-1)."""
+        self.number += step
+        for kind in kinds:
+            self.kinds[kind] = self.kinds.get(kind, 0) + step
+        if step > 0 and len(self.samples) < MAX_SAMPLES:
+            add_sample(self.samples, value)
+
+
+def _nothing() -> defaultdict[int, defaultdict[str, Delta]]:
+    return defaultdict(lambda: defaultdict(Delta))
 
 
 Known: TypeAlias = dict[tuple[int, int, str], list[Json]]
@@ -38,30 +50,26 @@ class Registry:
         self._account_id = account_id
         self._known = known
         self._learned: Known = {}
-        self._deltas: dict[tuple[int, str], Delta] = {}
+        self._deltas = _nothing()
 
-    def note(self, project_id: int, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
-        """One membership's params went from `old` to `new`."""
-        for step, params in ((-1, old), (1, new)):
-            for path, value in walk(params):
-                if len(path) > LONGEST_PATH // 4 and len(path.encode()) > LONGEST_PATH:
-                    continue  # longer than an index takes, and than anybody would pick from a list
-                delta = self._deltas.setdefault((project_id, path), Delta())
-                delta.count += step
-                for kind in kinds_of(value):
-                    delta.kinds[kind] = delta.kinds.get(kind, 0) + step
-                if step > 0:
-                    add_sample(delta.samples, value)
+    def deltas(self, project_id: int) -> defaultdict[str, Delta]:
+        """The changes of one product, by path."""
+        return self._deltas[project_id]
 
     def take(self) -> list[tuple[int, str, Delta]]:
         """What there is to write, in the order in which everybody locks the rows."""
-        deltas, self._deltas = self._deltas, {}
-        return [(*key, deltas[key]) for key in sorted(deltas) if self._matters(key, deltas[key])]
+        deltas, self._deltas = self._deltas, _nothing()
+        return [
+            (project_id, path, delta)
+            for project_id in sorted(deltas)
+            for path, delta in sorted(deltas[project_id].items(), key=itemgetter(0))
+            if self._matters(project_id, path, delta)
+        ]
 
-    def _matters(self, key: tuple[int, str], delta: Delta) -> bool:
-        if delta.count or any(delta.kinds.values()):
+    def _matters(self, project_id: int, path: str, delta: Delta) -> bool:
+        if delta.number or any(delta.kinds.values()):
             return True
-        known = self._known.get((self._account_id, *key), ())
+        known = self._known.get((self._account_id, project_id, path), ())
         return len(known) < MAX_SAMPLES and any(each not in known for each in delta.samples)
 
     def stored(self, project_id: int, path: str, samples: Sequence[Json]) -> None:
@@ -71,14 +79,6 @@ class Registry:
     def committed(self) -> None:
         """What was stored will stay, so it is known from now on."""
         self._known.update(self._learned)
-
-
-def kinds_of(value: Json) -> Iterator[str]:
-    """What a value counts as: text that is a date counts twice."""
-    kind = kind_of(value)
-    yield kind
-    if kind == "text" and param_instant(value) is not None:
-        yield "date"
 
 
 def add_sample(samples: list[Json], value: Any) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import Connection
 
 from tinycrm_core.filters import Filter, Param
 from tinycrm_core.query import After, Query
 from tinycrm_core.sql import questions
 from tinycrm_core.sql.changes import Changes
+from tinycrm_core.sql.direct import Direct
 from tinycrm_core.sql.people import People, states
 from tinycrm_core.sql.projects import Projects
 from tinycrm_core.sql.registry import Known, Registry
@@ -61,7 +62,7 @@ class SQLTransaction(Projects):
         self.registry = Registry(self.account_id, self._known)
 
     def _enter(self, account: str, prefix: str) -> bool:
-        rows: Sequence[Sequence[Any]] = self._sql(_ACCOUNT, prefix, (account,)).fetchall()
+        rows = self._sql(_ACCOUNT, prefix, (account,))
         # Account 0 has nothing: what a reader finds in an account that nobody wrote to.
         self.account_id, self._secret = (rows[0][0], bytes(rows[0][1])) if rows else (0, b"")
         self._projects = [
@@ -69,11 +70,14 @@ class SQLTransaction(Projects):
         ]
         return bool(rows)
 
-    def _sql(self, statement: str, prefix: str, values: tuple[object, ...]) -> CursorResult[Any]:
+    def _sql(
+        self, statement: str, prefix: str, values: tuple[object, ...]
+    ) -> Sequence[Sequence[Any]]:
         statement = statement.replace("{p}", prefix)
         if self.dialect == "sqlite":
-            statement = statement.replace("%s", "?")
-        return self.connection.exec_driver_sql(statement, values)
+            return Direct(self.connection).fetch(statement.replace("%s", "?"), values)
+        found = self.connection.exec_driver_sql(statement, values)
+        return found.fetchall() if found.returns_rows else ()
 
     def finish(self) -> None:
         """Write what was put off to the end."""
