@@ -14,7 +14,7 @@ from tinycrm_core.events import Identify
 from tinycrm_core.ids import uuid7
 from tinycrm_core.model import Result
 from tinycrm_core.registers import same
-from tinycrm_core.state import BatchState
+from tinycrm_core.state import BatchState, CustomerState
 from tinycrm_core.store import Transaction
 from tinycrm_core.transfer.report import MAX_LISTED, ImportReport, Kept, Reject, Rejects, Sample
 from tinycrm_core.transfer.rows import Options, Person
@@ -166,21 +166,22 @@ class Run:
         if self._write or self._options.overwrite:
             return
 
-        def work(tx: Transaction) -> None:
-            ids = {project.slug: project.id for project in tx.projects()}
-            states = tx.load({event.email for event in events}, lock=False)
-            for event, place, answer in zip(events, owners, answers, strict=True):
-                state = states.get(event.email)
-                if state is None or type(answer) is not Result:
-                    continue
-                stored: dict[str, object] = {"name": state.name}
-                membership = state.memberships.get(ids.get(slug, -1))
-                if membership is not None:
-                    stored["status"] = membership.status
-                    stored |= {f"params.{key}": v for key, v in membership.params.items()}
-                self._compare(chunk[place].row, slug, event, answer, stored)
+        emails = {event.email for event in events}
 
-        self._crm.tenant.read(work)
+        def work(tx: Transaction) -> tuple[dict[str, int], dict[str, CustomerState]]:
+            return {p.slug: p.id for p in tx.projects()}, tx.load(emails, lock=False)
+
+        ids, states = self._crm.tenant.read(work)
+        for event, place, answer in zip(events, owners, answers, strict=True):
+            state = states.get(event.email)
+            if state is None or type(answer) is not Result:
+                continue
+            stored: dict[str, object] = {"name": state.name}
+            membership = state.memberships.get(ids.get(slug, -1))
+            if membership is not None:
+                stored["status"] = membership.status
+                stored |= {f"params.{key}": value for key, value in membership.params.items()}
+            self._compare(chunk[place].row, slug, event, answer, stored)
 
     def _compare(
         self, row: int, slug: str, event: Identify, answer: Result, stored: dict[str, object]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -109,7 +109,8 @@ def _chunks(
         raise InvalidInput(f"layout: must be {' or '.join(LAYOUTS)}", field="layout")
     wide = layout == "customers"
     names = list(columns) if columns is not None else _default_columns(crm, wide)
-    cells = [_cell(name, wide) for name in names]
+    slugs = {project.slug for project in crm.projects.list()}
+    cells = [_cell(name, wide, slugs, nested=columns is not None) for name in names]
     buffer = io.StringIO(newline="")
     write = csv.writer(buffer, delimiter=delimiter).writerow
     write(names if raw else [guard(name) for name in names])
@@ -149,19 +150,20 @@ def _default_columns(crm: TinyCRM, wide: bool) -> list[str]:
     return names
 
 
-def _cell(name: str, wide: bool) -> Cell:
-    """What fills a column."""
+def _cell(name: str, wide: bool, slugs: Set[str], *, nested: bool) -> Cell:
+    """What fills a column; with `nested`, dots lead into params."""
     if name in _OF_PERSON:
         of_person = _OF_PERSON[name]
         return lambda customer, membership: of_person(customer)
     field, at, project = name.rpartition("@") if wide else (name, "", "")
     if wide and not at:
         field = name
-    read = _reader(field)
-    if read is None:
+    read = _reader(field, nested)
+    if read is None or (at and project not in slugs):
         raise InvalidInput(
             f"columns: {ascii(name)[:60]} is no column; there are {', '.join(PERSON)}, "
-            f"{', '.join(MEMBERSHIP)} and p.<key>, in the customers layout with @<product>",
+            f"{', '.join(MEMBERSHIP)} and p.<key>, in the customers layout with "
+            f"@<product> ({', '.join(sorted(slugs)) or 'none yet'})",
             field="columns",
         )
     if not wide:
@@ -171,11 +173,20 @@ def _cell(name: str, wide: bool) -> Cell:
     return lambda customer, membership: _everywhere(customer, read)
 
 
-def _reader(field: str) -> Callable[[Membership], Json] | None:
-    if field.startswith("p.") and field != "p.":
-        key = field[2:]
-        return lambda membership: membership.params.get(key)
-    return _OF_MEMBERSHIP.get(field)
+def _reader(field: str, nested: bool) -> Callable[[Membership], Json] | None:
+    if not field.startswith("p.") or field == "p.":
+        return _OF_MEMBERSHIP.get(field)
+    key, path = field[2:], path_parts(field[2:]) if nested else ()
+
+    def read(membership: Membership) -> Json:
+        value: Json = membership.params
+        if key in value or not path:
+            return value.get(key)
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    return read
 
 
 def _on(customer: Customer, project: str, read: Callable[[Membership], Json]) -> Json:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 DANGEROUS: Final = "=+\\-@\t\r\n\0＝＋－＠"  # noqa: RUF001 - full-width on purpose
 _starts = re.compile(f"'*[{DANGEROUS}]").match
 _guarded = re.compile(f"'+[{DANGEROUS}]").match
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|\u202a-\u202e\u2066-\u2069]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
 def guard(text: str) -> str:
@@ -33,8 +33,6 @@ def content_disposition(filename: str) -> str:
     system refuses become `_`. The header is ASCII, with the full name as RFC 5987 has it.
     """
     last = re.split(r"[/\\]", filename)[-1]
-    # A half of a surrogate pair has no bytes.
-    clean = _FORBIDDEN.sub("_", last).encode("utf-8", "replace").decode()
-    clean = clean.strip(" .")[:120] or "download"
+    clean = _FORBIDDEN.sub("_", last).strip(" .")[:120] or "download"
     plain = clean.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"

@@ -23,6 +23,7 @@ from tinycrm_core.transfer.sniff import (
     find_delimiter,
 )
 from tinycrm_core.transfer.spool import rewindable
+from tinycrm_core.transfer.values import clean_date_format
 from tinycrm_core.transport import clean_slug
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def run_import(
         as_of=_as_of(as_of, start),
         project=None if project is None else clean_slug(project),
         status_map=status_map,
-        date_format=date_format,
+        date_format=clean_date_format(date_format),
         overwrite=overwrite,
         raw=raw,
         limits=crm.limits,

@@ -100,6 +100,11 @@ class ImportReport:
     notes: list[str] = field(default_factory=list)
     batches: dict[str, UUID] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        counts = [f"{count:,} {name}" for name, count in self.totals.items() if name != "rows"]
+        would = " (nothing written)" if not self.applied and self.rows else ""
+        return f"{self.rows:,} rows: {', '.join(counts)}{would}"
+
     @property
     def batch(self) -> UUID | None:
         """The id of the import, where it concerned one product."""

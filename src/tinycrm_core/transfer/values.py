@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidTime
 from tinycrm_core.model import Json
-from tinycrm_core.times import from_micros, to_micros
+from tinycrm_core.times import LATEST, from_micros, to_micros
 
 KINDS = ("text", "number", "boolean", "date", "json")
 Convert: TypeAlias = Callable[[str], Json]
@@ -19,6 +19,7 @@ Convert: TypeAlias = Callable[[str], Json]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST = 2**53
+_MAX_DIGITS = 60
 _plain_number = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 _any_number = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII).fullmatch
 _german = re.compile(
@@ -33,6 +34,10 @@ _TEXT_HEADERS = {"zip", "postal", "postcode", "plz", "phone", "tel", "telephone"
 
 def number(text: str) -> int | float:
     """An int or a float. `1.234,50` and `1,234.50` are read, `1,234` alone could be either."""
+    if len(text) > _MAX_DIGITS:
+        raise InvalidParams(f"{text[:40]!a} is not a number that fits")
+    if _plain_number(text):
+        return int(text) if text.lstrip("-").isdigit() else _finite(text, text)
     given = text
     text = text.strip().lstrip("$€£").strip()
     comma, dot = text.rfind(","), text.rfind(".")
@@ -44,7 +49,7 @@ def number(text: str) -> int | float:
     if not _any_number(text):
         raise InvalidParams(f"{given[:40]!a} is not a number")
     if text.lstrip("+-").isdigit():
-        return int(text) if len(text) < 20 else _finite(text, given)
+        return int(text)
     return _finite(text, given)
 
 
@@ -74,6 +79,19 @@ def json_value(text: str) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def clean_date_format(date_format: str | None) -> str | None:
+    """A format that `strptime` knows, or InvalidInput."""
+    if date_format is not None:
+        try:
+            datetime.strptime(datetime(2001, 2, 3, tzinfo=UTC).strftime(date_format), date_format)  # noqa: DTZ007
+        except (ValueError, TypeError):
+            raise InvalidInput(
+                f"date_format: {date_format!a} is no format of strptime, such as %d/%m/%Y",
+                field="date_format",
+            ) from None
+    return date_format
 
 
 def read_time(text: str, field: str, date_format: str | None = None) -> datetime | date | None:
@@ -133,7 +151,7 @@ def instant(text: str, field: str, date_format: str | None = None) -> int | None
             if value.tzinfo is None:
                 value = value.replace(tzinfo=UTC)
             micros = (value - _EPOCH) // _MICROSECOND
-            if micros >= 0 and not text.isdigit():
+            if 0 <= micros <= LATEST and not text.isdigit():
                 return micros
     found = read_time(text, field, date_format)
     return None if found is None else to_micros(found, field=field)
@@ -175,7 +193,7 @@ def converter(kind: str, key: str, date_format: str | None, guessed: bool) -> Co
     return lenient if guessed else strict
 
 
-def guess(header_words: Iterable[str], cells: Sequence[str]) -> str:
+def guess(header_words: Sequence[str], cells: Sequence[str]) -> str:
     """The type that every one of the sample's cells has, or text.
 
     Numbers with leading zeros, a plus or more than 15 digits are text: they name something.
@@ -184,13 +202,21 @@ def guess(header_words: Iterable[str], cells: Sequence[str]) -> str:
         return "text"
     if all(map(_is_number, cells)):
         return "number"
-    if all(cell.lower() in _BOOLEANS for cell in cells):
+    if _are_booleans({cell.lower() for cell in cells}, header_words):
         return "boolean"
     if all(map(_is_date, cells)):
         return "date"
     if all(cell[0] in "{[" and _is_json(cell) for cell in cells):
         return "json"
     return "text"
+
+
+def _are_booleans(found: set[str], header_words: Sequence[str]) -> bool:
+    """`t` and `f` are PostgreSQL's; one of them alone could be a size or a gender."""
+    if not found <= _BOOLEANS.keys():
+        return False
+    asks = header_words[:1] in (["is"], ["has"], ["can"])
+    return asks or found <= {"true", "false"} or {"t", "f"} <= found
 
 
 def _is_number(cell: str) -> bool:
