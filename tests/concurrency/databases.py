@@ -13,10 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tinycrm_core.params import walk
-from tinycrm_core.sql.changes import values_of
-from tinycrm_core.sql.columns import LONGEST_PATH
-from tinycrm_core.sql.registry import kinds_of
+from tinycrm_core.params import kind_of, param_instant, walk
 from tinycrm_core.sql.tables import tables_of
 
 # Each finds rows that must not exist.
@@ -117,12 +114,12 @@ def _params(connection: Connection) -> list[str]:
     for account_id, customer_id, project_id, stored in rows:
         params = json.loads(stored) if isinstance(stored, str) else stored
         owner = (account_id, str(customer_id), project_id)
-        values.update({(*owner, *_exact(value)) for value in values_of(params)})
+        values.update({(*owner, *_exact(value)) for value in _values(params)})
         for path, value in walk(params):
-            if len(path.encode()) <= LONGEST_PATH:
-                key = (account_id, project_id, path)
-                counts[key] += 1
-                kinds.update((*key, kind) for kind in kinds_of(value))
+            key = (account_id, project_id, path)
+            counts[key] += 1
+            kinds[*key, kind_of(value)] += 1
+            kinds[*key, "date"] += kind_of(value) == "text" and param_instant(value) is not None
     query = (
         "SELECT account_id, customer_id, project_id, path, kind, num, txt FROM tinycrm_param_values"
     )
@@ -141,7 +138,7 @@ def _params(connection: Connection) -> list[str]:
     pairs: list[tuple[str, Counter[Any], Counter[Any]]] = [
         ("param_values", values, stored_values),
         ("param_keys.count", counts, +stored_counts),
-        ("param_keys.kinds", kinds, +stored_kinds),
+        ("param_keys.kinds", +kinds, +stored_kinds),
     ]
     return [
         f"{name}: missing or too few {list((there - have).items())[:3]}, "
@@ -151,9 +148,27 @@ def _params(connection: Connection) -> list[str]:
     ]
 
 
+def _values(params: Any) -> Iterator[tuple[str, str, Any, str]]:
+    """Path, kind, number and text of each value: what `param_values` holds for short paths."""
+    for path, value in walk(params):
+        match kind_of(value):
+            case "text":
+                yield path, "s", 0, value
+                if (instant := param_instant(value)) is not None:
+                    yield path, "d", instant, ""
+            case "number":
+                yield path, "n", value, ""
+            case "boolean":
+                yield path, "b", int(value), ""
+            case "null":
+                yield path, "z", 0, ""
+            case _:
+                yield path, "o", 0, ""
+
+
 def _exact(value: Any) -> tuple[str, str, Decimal, str]:
     path, kind, number, word = value
-    return path, kind, Decimal(str(number)), word
+    return path, kind, Decimal(str(number)), word[:200]
 
 
 def rows(where: str, table: str) -> int:

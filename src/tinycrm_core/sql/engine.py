@@ -164,6 +164,8 @@ def _create_sqlite(url: URL, synchronous: str) -> Engine:
 
     def set_up(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
         connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         if not single:
