@@ -67,7 +67,9 @@ class _People:
     def put(self, state: CustomerState, entry: Entry | None = None) -> None:
         self.now[state.id] = state
         if entry is not None:
-            self.entries.setdefault(state.id, []).append(entry)
+            # Entries of one transaction keep their order: each is a microsecond after the last.
+            entries = self.entries.setdefault(state.id, [])
+            entries.append(replace(entry, at=entry.at + len(entries)))
 
     def writes(self) -> list[Write]:
         found = []

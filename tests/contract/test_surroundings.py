@@ -1,0 +1,429 @@
+"""Products, segments, keys, imports, signals, coroutines, and accounts side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+from uuid import uuid4
+
+import blinker
+import pytest
+
+from tests.contract.seen import everything
+from tinycrm_core import (
+    Conflict,
+    Forgotten,
+    Identify,
+    InvalidFilter,
+    InvalidInput,
+    NotFound,
+    NotSupported,
+    TinyCRM,
+    customer_created,
+    customers_merged,
+    status_changed,
+)
+from tinycrm_core.filters import parse
+from tinycrm_core.keys import hash_key
+from tinycrm_core.model import HUES
+from tinycrm_core.state import BatchState
+from tinycrm_core.testing import ALICE, BOB, day, on, person
+
+
+# Products --------------------------------------------------------------------------------------
+def test_products_are_added_renamed_and_deleted(crm: TinyCRM) -> None:
+    shop = crm.projects.add("shop", name="The Shop", hue="rose")
+    assert (shop.slug, shop.name, shop.hue) == ("shop", "The Shop", "rose")
+    crm.project("news").identify(ALICE, status="paid", params={"a": 1})
+    crm.project("shop").identify(ALICE)
+    assert [each.slug for each in crm.projects.list()] == ["shop", "news"]
+    renamed = crm.projects.rename("news", slug="letter", name="Letter")
+    assert (renamed.slug, renamed.name) == ("letter", "Letter")
+    assert [(m.project, m.status) for m in person(crm).memberships] == [
+        ("shop", "free"),
+        ("letter", "paid"),
+    ]
+    assert crm.customers.count("project:letter status:paid p.a:1") == 1
+    with pytest.raises(InvalidFilter):
+        crm.customers.count("project:news")
+    crm.project("news").identify(ALICE)  # a new product by the old name
+    assert [each.slug for each in crm.projects.list()] == ["shop", "letter", "news"]
+
+
+def test_what_is_wrong_with_products(crm: TinyCRM) -> None:
+    crm.projects.add("shop")
+    crm.projects.add("news")
+    before = everything(crm)
+    with pytest.raises(Conflict):
+        crm.projects.add("shop")
+    with pytest.raises(Conflict):
+        crm.projects.rename("shop", slug="news")
+    for call in (crm.projects.delete, crm.projects.rename, crm.projects.params):
+        with pytest.raises(NotFound, match="shop, news"):
+            call("blog")
+    for name in ("", " ", "x" * 101, "a\x00", "\ud800", "a\nb", 1):
+        with pytest.raises(InvalidInput):
+            crm.projects.add("blog", name=name)
+        with pytest.raises(InvalidInput):
+            crm.projects.rename("shop", name=name)
+    with pytest.raises(InvalidInput, match="hue"):
+        crm.projects.add("blog", hue="beige")
+    assert crm.projects.rename("shop", slug="shop").slug == "shop"
+    assert everything(crm) == before
+
+
+def test_products_take_the_next_colour(crm: TinyCRM) -> None:
+    crm.projects.add("p0", hue=HUES[1])
+    hues = [crm.projects.add(f"p{number}").hue for number in range(1, 14)]
+    assert set(hues[:11]) == set(HUES) - {HUES[1]}
+    assert set(hues) <= set(HUES)
+
+
+def test_a_deleted_product_takes_its_memberships_and_keys_only(crm: TinyCRM) -> None:
+    for email in (ALICE, BOB):
+        crm.project("shop").identify(email, params={"a": 1}, at=day(1))
+    crm.project("news").identify(BOB, params={"b": 1}, at=day(2))
+    crm.customers.merge(ALICE, BOB)
+    crm.keys.create("shop")
+    crm.keys.create("news")
+    crm.projects.delete("shop")
+    assert [m.project for m in person(crm).memberships] == ["news"]
+    assert person(crm).last_seen_at == day(2)
+    assert [slug for _, slug in crm.keys.list()] == ["news"]
+    assert [(slug, key.path) for slug, key in crm.projects.params()] == [("news", "b")]
+    crm.projects.add("shop")
+    assert crm.customers.count("project:shop") == 0
+    crm.project("shop").identify(BOB)
+    assert on(crm).params == {}
+
+
+def test_the_keys_of_params_are_counted(crm: TinyCRM) -> None:
+    shop = crm.project("shop")
+    shop.identify(ALICE, params={"plan": "pro", "deep": {"x": 1}})
+    shop.identify(BOB, params={"plan": None})
+    known = {key.path: (key.count, dict(key.kinds)) for _, key in crm.projects.params("shop")}
+    assert known["plan"] == (2, {"text": 1, "null": 1})
+    assert known["deep"] == (1, {"object": 1})
+    assert known["deep.x"] == (1, {"number": 1})
+    shop.identify(ALICE, unset=["deep"])
+    crm.customers.delete(BOB)
+    assert [(key.path, key.count) for _, key in crm.projects.params()] == [("plan", 1)]
+
+
+# Segments ----------------------------------------------------------------------------------------
+def test_segments_keep_a_filter_under_a_name(crm: TinyCRM) -> None:
+    crm.project("shop").identify(ALICE, status="paid")
+    text = crm.segments.add("Paying people", "status:paid   project:shop").filter
+    assert parse(text) == parse("status:paid project:shop")
+    crm.segments.add("By pairs", [("status", "free")])
+    crm.segments.add("By tree", parse("p.mrr>=9"))
+    assert [each.name for each in crm.segments.list()] == ["By pairs", "By tree", "Paying people"]
+    assert crm.customers.count(crm.segments.get("Paying people").filter) == 1
+    assert (
+        crm.segments.rename("By tree", "Worth most").filter == crm.segments.get("Worth most").filter
+    )
+    crm.segments.delete("By pairs")
+    before = crm.segments.list()
+    with pytest.raises(Conflict):
+        crm.segments.add("Worth most", "")
+    with pytest.raises(Conflict):
+        crm.segments.rename("Worth most", "Paying people")
+    for call in (crm.segments.get, crm.segments.delete):
+        with pytest.raises(NotFound):
+            call("By tree")
+    with pytest.raises(NotFound):
+        crm.segments.rename("By tree", "x")
+    with pytest.raises(InvalidFilter):
+        crm.segments.add("Broken", "status:nope")
+    for name in ("", " ", "x" * 101, "a\nb", "\ud800", 1):
+        with pytest.raises(InvalidInput):
+            crm.segments.add(name, "")
+    assert crm.segments.list() == before
+
+
+# Keys --------------------------------------------------------------------------------------------
+def test_a_product_has_two_live_keys_for_rotation(crm: TinyCRM) -> None:
+    crm.projects.add("shop")
+    crm.projects.add("news")
+    first, second = crm.keys.create("shop", label="old"), crm.keys.create("shop")
+    with pytest.raises(Conflict, match="2 live keys"):
+        crm.keys.create("shop")
+    crm.keys.create("news")
+    by_hash = {key.hash: (key, slug) for key, slug in crm.keys.list()}
+    stored, slug = by_hash[first.hash]
+    assert (slug, stored.label, stored.scope, stored.revoked_at) == ("shop", "old", "write", None)
+    assert first.secret not in repr(crm.keys.list())
+    crm.keys.revoke(stored.id)
+    crm.keys.revoke(str(stored.id))
+    third = crm.keys.create("shop")
+    found = crm.store.find_key(hash_key(third.secret))
+    assert found is not None
+    assert (found[0], found[1].hash) == (crm.account_slug, third.hash)
+    assert crm.store.find_key(first.hash) is None
+    assert crm.store.find_key(second.hash) is not None
+
+
+def test_keys_of_an_account(crm: TinyCRM) -> None:
+    for scope in ("read", "admin", "read"):
+        crm.keys.create(scope=scope)
+    assert [(key.scope, key.project_id, slug) for key, slug in crm.keys.list()] == [
+        ("read", None, None),
+        ("admin", None, None),
+        ("read", None, None),
+    ]
+    before = crm.keys.list()
+    with pytest.raises(NotFound):
+        crm.keys.create("nothing")
+    with pytest.raises(InvalidInput):
+        crm.keys.create(scope="write")
+    for label in ("a\x00", "\ud800", "x" * 101, 1):
+        with pytest.raises(InvalidInput):
+            crm.keys.create(label=label)
+    with pytest.raises(NotFound):
+        crm.keys.revoke(uuid4())
+    with pytest.raises(InvalidInput):
+        crm.keys.revoke("nothing")
+    assert crm.keys.list() == before
+
+
+# Imports -----------------------------------------------------------------------------------------
+def new_batch(crm: TinyCRM) -> Any:
+    batch = BatchState(uuid4(), 1, "people.csv", 1)
+    with crm.store.begin(crm.account_slug) as tx:
+        tx.save_batch(batch)
+    return batch.id
+
+
+def test_an_import_is_undone_where_nobody_wrote_since(crm: TinyCRM) -> None:
+    shop = crm.project("shop")
+    shop.identify(ALICE, name="Alice", status="trial", params={"a": 1, "b": 1}, at=day(5))
+    before = on(crm)
+    batch = new_batch(crm)
+    shop.send(
+        [
+            Identify(ALICE, name="X", status="paid", params={"a": 2}, at=day(6), active=False),
+            Identify(ALICE, params={"a": 3}, joined=day(1), at=day(7), active=False),
+            Identify(BOB, params={"a": 2}, active=False),
+        ],
+        via="import",
+        batch=batch,
+    )
+    shop.identify(ALICE, params={"b": 2}, at=day(8), active=False)
+    report = crm.imports.undo(batch)
+    assert (report.restored, report.removed) == (1, 1)
+    assert crm.customers.get(BOB) is None
+    assert person(crm).name == "Alice"
+    assert on(crm) == type(before)("shop", "trial", {"a": 1, "b": 2}, day(5), day(5))
+    with pytest.raises(Conflict):
+        crm.imports.undo(str(batch))
+    with pytest.raises(NotFound):
+        crm.imports.undo(uuid4())
+    assert [each.undone_at is not None for each in crm.imports.list()] == [True]
+
+
+# Signals -----------------------------------------------------------------------------------------
+@pytest.fixture
+def heard(crm: TinyCRM) -> Any:
+    """What the signals said, in order, and what the database held at that moment."""
+    found: list[tuple[str, dict[str, Any], int]] = []
+
+    def listen(name: str, signal: blinker.Signal) -> Any:
+        def receive(sender: object, **what: Any) -> None:
+            found.append((name, what, crm.customers.count()))
+
+        signal.connect(receive, weak=False, sender=crm)
+        return signal, receive
+
+    names = {"created": customer_created, "status": status_changed, "merged": customers_merged}
+    listening = [listen(name, signal) for name, signal in names.items()]
+    yield found
+    for signal, receive in listening:
+        signal.disconnect(receive, sender=crm)
+
+
+def test_signals_follow_the_commit(crm: TinyCRM, heard: Any) -> None:
+    shop = crm.project("shop")
+    first = shop.identify(ALICE, status="trial").customer_id
+    shop.identify(ALICE, status="paid")
+    shop.identify(ALICE, status="paid", name="A")
+    shop.identify(ALICE, status="free", at=day(-99))
+    second = shop.identify(BOB).customer_id
+    shop.preview([Identify("x@example.com", status="paid")])
+    merge_id = crm.customers.merge(ALICE, BOB)
+    about_alice = {"customer_id": first, "email": ALICE, "project": "shop"}
+    about_bob = {"customer_id": second, "email": BOB, "project": "shop"}
+    merged = {"merge_id": merge_id, "keep_id": first, "absorb_id": second}
+    assert heard == [
+        ("created", about_alice, 1),
+        ("status", {**about_alice, "old": None, "new": "trial"}, 1),
+        ("status", {**about_alice, "old": "trial", "new": "paid"}, 1),
+        ("created", about_bob, 2),
+        ("status", {**about_bob, "old": None, "new": "free"}, 2),
+        ("merged", {**merged, "keep": ALICE, "absorb": BOB}, 1),
+    ]
+
+
+def test_nothing_is_said_of_what_is_refused(crm: TinyCRM, heard: Any) -> None:
+    crm.customers.delete(ALICE, forget=True)
+    with pytest.raises(Forgotten):
+        crm.project("shop").identify(ALICE)
+    with pytest.raises(NotFound):
+        crm.customers.merge(ALICE, BOB)
+    assert heard == []
+
+
+def test_a_receiver_that_raises_harms_nobody(
+    crm: TinyCRM, heard: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(sender: object, **what: Any) -> None:
+        raise RuntimeError("broken receiver")
+
+    with (
+        caplog.at_level(logging.ERROR, "tinycrm"),
+        customer_created.connected_to(broken, sender=crm),
+        status_changed.connected_to(broken, sender=crm),
+    ):
+        assert crm.project("shop").identify(ALICE).action == "created"
+    assert [each[0] for each in heard] == ["created", "status"]
+    assert len(caplog.records) == 2
+
+
+# Coroutines and binding --------------------------------------------------------------------------
+def test_the_awaitable_twins(crm: TinyCRM) -> None:
+    async def calls() -> tuple[Any, ...]:
+        shop = crm.project("shop")
+        first = await shop.aidentify(ALICE, status="paid", at=day(1))
+        return first.action, await shop.aping(ALICE, at=day(2)), await shop.aping(BOB)
+
+    assert asyncio.run(calls()) == ("created", True, False)
+    assert (on(crm).status, on(crm).last_active_at) == ("paid", day(2))
+
+
+def test_a_bound_client_speaks_for_its_product(crm: TinyCRM) -> None:
+    bound = TinyCRM.over(crm.store, account=crm.account_slug, project="shop")
+    assert bound.identify(ALICE, status="paid").action == "created"
+    assert bound.ping(ALICE)
+
+    async def calls() -> tuple[Any, ...]:
+        return (await bound.aidentify(ALICE)).action, await bound.aping(ALICE)
+
+    assert asyncio.run(calls()) == ("unchanged", True)
+    assert on(crm).status == "paid"
+    for call in (crm.identify, crm.ping):
+        with pytest.raises(NotSupported):
+            call(ALICE)
+
+
+# Accounts ----------------------------------------------------------------------------------------
+def test_two_accounts_never_see_each_other(crm: TinyCRM) -> None:
+    mine, other = crm, crm.account(f"{crm.account_slug}-2")
+    for email in (ALICE, BOB):
+        mine.project("shop").identify(email, status="paid", params={"a": 1}, at=day(1))
+    merge_id = mine.customers.merge(ALICE, BOB)
+    mine.segments.add("Mine", "status:paid")
+    mine.keys.create("shop")
+    key_id = mine.keys.list()[0][0].id
+    batch = new_batch(mine)
+    before = everything(mine)
+
+    assert everything(other) == {
+        "people": {}, "projects": (), "params": (), "segments": (), "keys": (), "imports": (),
+    }  # fmt: skip
+    customers = other.customers
+    assert customers.get(ALICE) is customers.get_by_id(person(mine).id) is None
+    assert len(customers.find()) == customers.count() == 0
+    assert (customers.tally(), customers.aggregate("p.a").count) == ([], 0)
+    assert other.project("shop").ping(ALICE) is False
+    assert customers.delete(ALICE) is False
+    refused = [
+        lambda: customers.history(ALICE),
+        lambda: customers.export_person(ALICE),
+        lambda: customers.merges(ALICE),
+        lambda: customers.merge(ALICE, BOB),
+        lambda: customers.preview_merge(ALICE, BOB),
+        lambda: customers.undo_merge(merge_id),
+        lambda: customers.change_email(ALICE, "new@example.com"),
+        lambda: other.projects.rename("shop", name="x"),
+        lambda: other.projects.delete("shop"),
+        lambda: other.segments.get("Mine"),
+        lambda: other.segments.delete("Mine"),
+        lambda: other.keys.create("shop"),
+        lambda: other.keys.revoke(key_id),
+        lambda: other.imports.undo(batch),
+    ]
+    for call in refused:
+        with pytest.raises(NotFound):
+            call()
+    assert everything(mine) == before
+
+    other.project("shop").identify(ALICE, status="trial", at=day(2))
+    other.project("shop").identify("third@example.com")
+    other.segments.add("Mine", "")
+    customers.change_email("third@example.com", BOB)
+    other.projects.rename("shop", slug="store")
+    customers.delete(ALICE, forget=True)
+    assert everything(mine) == before
+    assert mine.customers.find("project:shop")[0].email == ALICE
+    with pytest.raises(InvalidFilter):
+        customers.find("project:shop")
+    assert {mine.account_slug, other.account_slug} <= set(mine.store.accounts())
+
+
+@pytest.mark.parametrize("slug", ["", "x" * 65, "é", "a\n", None, 1])
+def test_names_of_accounts(crm: TinyCRM, slug: Any) -> None:
+    with pytest.raises(InvalidInput):
+        crm.account(slug)
+
+
+# Copies ------------------------------------------------------------------------------------------
+def spoil(value: Any) -> None:
+    """Change everything in a structure that can be changed."""
+    if isinstance(value, dict):
+        for each in list(value.values()):
+            spoil(each)
+        value["spoiled"] = True
+    elif isinstance(value, list):
+        for each in value:
+            spoil(each)
+        value.append("spoiled")
+    elif isinstance(value, tuple):
+        for each in value:
+            spoil(each)
+    elif hasattr(value, "__slots__"):
+        for name in value.__slots__:
+            spoil(getattr(value, name, None))
+
+
+def test_nothing_handed_out_is_alive(crm: TinyCRM) -> None:
+    """S13"""
+    given: dict[str, Any] = {"a": {"b": [1, {"c": 2}]}}
+    for email in (ALICE, BOB):
+        crm.project("shop").identify(email, params=given, at=day(1))
+    crm.project("shop").identify(
+        BOB, params={"a": {"b": []}}, set_once={"once": [given]}, at=day(2)
+    )
+    spoil(given)
+    before = everything(crm)
+    customers = crm.customers
+    calls = [
+        lambda: customers.get(ALICE),
+        lambda: customers.get_by_id(person(crm).id),
+        lambda: customers.find(),
+        lambda: list(customers.stream()),
+        lambda: customers.history(BOB),
+        lambda: customers.export_person(BOB),
+        lambda: customers.preview_merge(ALICE, BOB),
+        lambda: customers.tally(by="p.a"),
+        lambda: crm.projects.params(),
+        lambda: crm.projects.list(),
+        lambda: crm.keys.list(),
+    ]
+    for call in calls:
+        spoil(call())
+        assert everything(crm) == before
+    customers.merge(ALICE, BOB)
+    before = everything(crm)
+    for call in (lambda: customers.get(ALICE), lambda: customers.merges(BOB)):
+        spoil(call())
+        assert everything(crm) == before
