@@ -20,7 +20,10 @@ ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Account:
-    """`via` is what history says of its calls; `sender` is who signals say they come from."""
+    """`via` is what history says of its calls; `sender` is who signals say they come from.
+
+    Without a sender no signals are sent.
+    """
 
     store: Store
     slug: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Unpack
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from tinycrm_core.store import Store
 from tinycrm_core.transport import StoreTransport, clean_slug
 
 if TYPE_CHECKING:
-    from tinycrm_core.sql import Engine
+    from tinycrm_core.sql import Connection, Engine
     from tinycrm_core.transfer import ImportReport
 
 
@@ -122,17 +123,14 @@ class TinyCRM:
         via: str = "call",
     ) -> None:
         store = open_store(where, schema=schema, auto_migrate=auto_migrate)
-        self._set_up(store, project, account, limits, via)
+        self._set_up(Account(store, clean_account(account), limits, via, sender=self), project)
 
-    def _set_up(
-        self, store: Store, project: str | None, account: str, limits: Limits, via: str
-    ) -> None:
-        tenant = Account(store, clean_account(account), limits, via, sender=self)
+    def _set_up(self, tenant: Account, project: str | None) -> None:
         self.tenant = tenant
-        self.store = store
+        self.store = tenant.store
         self.account_slug = tenant.slug
-        self.limits = limits
-        self.via = via
+        self.limits = tenant.limits
+        self.via = tenant.via
         self.transport = StoreTransport(tenant)
         self.customers = Customers(tenant)
         self.projects = Projects(tenant)
@@ -153,7 +151,7 @@ class TinyCRM:
     ) -> TinyCRM:
         """A client over a store that is open already; `via` is what history says of its calls."""
         crm = cls.__new__(cls)
-        crm._set_up(store, project, account, limits, via)
+        crm._set_up(Account(store, clean_account(account), limits, via, sender=crm), project)
         return crm
 
     def __repr__(self) -> str:
@@ -166,6 +164,21 @@ class TinyCRM:
     def account(self, slug: str) -> TinyCRM:
         """Another tenant in the same store."""
         return TinyCRM.over(self.store, account=slug, limits=self.limits, via=self.via)
+
+    def joined(self, connection: Connection) -> TinyCRM:
+        """This client inside the transaction of an SQLAlchemy connection of the host.
+
+        What it writes is committed, or rolled back, by the host; an error undoes only the call
+        that raised it. It sends no signals, because only the host knows whether it commits.
+        Raises NotSupported on memory.
+        """
+        join = getattr(self.store, "joined", None)
+        if join is None:
+            raise NotSupported("this backend has no transaction of the host to join")
+        crm = TinyCRM.__new__(TinyCRM)
+        project = self._bound.slug if self._bound else None
+        crm._set_up(replace(self.tenant, store=join(connection), sender=None), project)
+        return crm
 
     @property
     def bound(self) -> BoundProject:

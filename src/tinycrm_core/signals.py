@@ -45,8 +45,8 @@ customers_merged = _signal("Two became one: `merge_id`, `keep_id`, `absorb_id`, 
 
 
 def send(signal: Signal, sender: object, **what: object) -> None:
-    """Tell every receiver; what they raise is logged."""
-    if not signal.receivers:
+    """Tell every receiver; what they raise is logged. Without a sender there is nothing to tell."""
+    if sender is None or not signal.receivers:
         return
     for receiver in signal.receivers_for(sender):
         try:

@@ -1,7 +1,7 @@
 """TinyCRM on SQLite and PostgreSQL, through SQLAlchemy Core."""
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from tinycrm_core.sql.store import SQLStore
 
-__all__ = ["Engine", "SQLStore"]
+__all__ = ["Connection", "Engine", "SQLStore"]
