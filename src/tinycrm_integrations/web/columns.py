@@ -69,7 +69,8 @@ def param_columns(seen: Iterable[ParamKeyState], filter: Filter, sort: str) -> l
     ]
     wanted = sort.lstrip("-")
     columns.sort(key=lambda each: f"p.{each.name}" != wanted)
-    return columns[:MAX_COLUMNS]
+    # Numbers first, as narrow screens put them at the start of a line.
+    return sorted(columns[:MAX_COLUMNS], key=lambda each: not each.numeric)
 
 
 def _tells_apart(path: tuple[str, ...], seen: ParamKeyState) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -68,7 +69,8 @@ def _line(change: Change) -> dict[str, Any]:
             fields.append((name.removeprefix("params."), _cut(old), _cut(new)))
     late = [(name.removeprefix("params."), _cut(value)) for name, value in change.late.items()]
     status = change.changes.get("status", (None, None))[1]
-    return {"change": change, "fields": fields, "late": late, "status": status}
+    earlier = change.at - change.event_at >= timedelta(days=1)
+    return {"change": change, "earlier": earlier, "fields": fields, "late": late, "status": status}
 
 
 def _cut(value: Json) -> Json:

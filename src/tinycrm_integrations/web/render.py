@@ -54,6 +54,7 @@ def _environment() -> Environment:
         "day": day,
         "moment": moment,
         "number": number,
+        "said": said,
         "shown": shown,
     }
     return environment
@@ -72,6 +73,14 @@ def ago(then: datetime, now: datetime) -> str:
     if minutes < 31 * 24 * 60:
         return f"{minutes // (24 * 60)} days"
     return day(then)
+
+
+def said(then: datetime, now: datetime) -> str:
+    """The same inside a sentence: `15 h ago`, `just now`, `on 24 Aug 2026`."""
+    short = ago(then, now)
+    if short == "now":
+        return "just now"
+    return f"on {short}" if short == day(then) else f"{short} ago"
 
 
 def day(then: datetime) -> str:

@@ -98,7 +98,7 @@ def _line(change: Change) -> tuple[object, ...]:
     parts += [f"{field} {shown(value)} (too late)" for field, value in change.late.items()]
     what = "; ".join(parts) or change.kind
     kind = what if change.kind == "identify" else f"{change.kind} {change.email}"
-    return moment(change.event_at), change.project or "", kind, change.via
+    return moment(change.at), change.project or "", kind, change.via
 
 
 @click.command()
