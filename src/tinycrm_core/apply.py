@@ -221,7 +221,8 @@ def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeS
     if record.undone_at is not None:
         raise Conflict("merge_id: this merge was undone already", field="merge_id")
     (state,) = require(tx, record.absorb_emails[0])
-    parts = rules.split(state, record.strands, record.absorb_id)
+    before = (record.keep_email, *record.absorb_emails)
+    parts = rules.split(state, record.strands, record.absorb_id, before)
     if parts is None:
         raise Conflict("merge_id: these people are apart already", field="merge_id")
     staying, leaving = parts

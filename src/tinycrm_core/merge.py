@@ -347,27 +347,31 @@ def strands_in(state: CustomerState) -> tuple[CustomerState, ...]:
 
 
 def split(
-    state: CustomerState, leaving: Sequence[UUID], leaver_id: UUID
+    state: CustomerState,
+    leaving: Sequence[UUID],
+    leaver_id: UUID,
+    before: Sequence[str] = (),
 ) -> tuple[CustomerState, CustomerState] | None:
     """The customer without these strands, and the person they become; None if that is impossible.
 
-    Each gets what arrived under its own addresses, before and after the merge.
+    Each gets what arrived under its own addresses, before and after the merge. `before` are the
+    addresses by which the two were identified then: each gets its own back.
     """
     going = tuple(each for each in state.strands if each.id in leaving)
     staying = tuple(each for each in state.strands if each.id not in leaving)
     if not going or not staying:
         return None
     return (
-        join(state.id, _emails_of(state, staying), staying),
-        join(leaver_id, _emails_of(state, going), going),
+        join(state.id, _emails_of(state, staying, before), staying),
+        join(leaver_id, _emails_of(state, going, before), going),
     )
 
 
-def _emails_of(state: CustomerState, strands: Sequence[CustomerState]) -> tuple[str, ...]:
+def _emails_of(
+    state: CustomerState, strands: Sequence[CustomerState], before: Sequence[str]
+) -> tuple[str, ...]:
     owned = {email for strand in strands for email in strand.emails}
-    if state.email in owned:
-        return tuple(email for email in state.emails if email in owned)
-    first = strands[0].email
+    first = next(email for email in (state.email, *before, strands[0].email) if email in owned)
     return (first, *(email for email in state.emails if email in owned and email != first))
 
 

@@ -256,3 +256,19 @@ def test_what_cannot_become_an_address(people: TinyCRM) -> None:
     with pytest.raises(InvalidEmail):
         people.customers.change_email(ALICE, "nobody")
     assert everything(people) == before
+
+
+def test_each_part_gets_back_the_address_it_was_known_by(people: TinyCRM) -> None:
+    people.customers.merge(ALICE, BOB)
+    people.customers.change_email(ALICE, BOB)  # both are known as Bob now
+    before = all_visible(people)
+    merge_id = people.customers.merge(CAROL, BOB)
+    people.customers.change_email(CAROL, ALICE)
+    people.customers.undo_merge(merge_id)
+    assert person(people, CAROL).email == CAROL
+    assert person(people, BOB).email in (ALICE, BOB)
+    people.customers.change_email(ALICE, BOB)
+    assert all_visible(people) == before
+    merge_id = people.customers.merge(CAROL, ALICE)
+    people.customers.undo_merge(merge_id)
+    assert all_visible(people) == before
