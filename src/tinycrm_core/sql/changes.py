@@ -83,12 +83,11 @@ class Changes:
             renamed
             or before.strands is not after.strands
             or before.created_at != after.created_at
-            or before.name_at != after.name_at
             or len(before.memberships) != len(after.memberships)
         ):
             self.customers.append(_columns(after) + key)
-        elif before.last_seen_at != (seen := after.last_seen_at):
-            self.seen.append((seen, *key))
+        elif (seen := after.last_seen_at) != before.last_seen_at or after.name_at != before.name_at:
+            self.seen.append((seen, after.name_at, *key))
         if renamed:
             self.unsearched.append(key)
             self.searched.append(key)

@@ -31,7 +31,11 @@ class Direct:
             or connection.engine.echo
             or _log.isEnabledFor(logging.INFO)
         )
-        self._driver = driver if isinstance(driver, sqlite3.Connection) and not watched else None
+        self._driver: sqlite3.Connection | None = None
+        self.in_transaction = False
+        if isinstance(driver, sqlite3.Connection):
+            self.in_transaction = driver.in_transaction
+            self._driver = None if watched else driver
 
     def fetch(self, statement: str, values: Row) -> Sequence[Sequence[Any]]:
         """All rows of a query."""

@@ -18,10 +18,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import Pool, StaticPool
 
 from tinycrm_core.errors import StoreError
+from tinycrm_core.sql.direct import Direct
 
 BUSY_TIMEOUT = 15.0
 """Seconds a SQLite transaction waits for others."""
 _CONNECT_TIMEOUT = 10
+_CACHE = 16_000
+"""KiB of pages a connection keeps; with SQLite's 2,000 a batch of 500 events does not fit."""
 _MAGIC = b"SQLite format 3\x00"
 _WAL = 2
 
@@ -131,10 +134,10 @@ def begin_sqlite(connection: Connection, *, write: bool) -> None:
     SQLite refuses to turn a reader into a writer once somebody else has written (L1), and the
     driver by itself opens a transaction only at the first change.
     """
-    driver = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection) and driver.in_transaction:
-        connection.exec_driver_sql("ROLLBACK")  # the host's engine has begun one of the wrong kind
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    direct = Direct(connection)
+    if direct.in_transaction:
+        direct.run("ROLLBACK", [()])  # the host's engine has begun one of the wrong kind
+    direct.run("BEGIN IMMEDIATE" if write else "BEGIN", [()])
 
 
 def _create(target: str | URL, synchronous: str) -> Engine:
@@ -164,8 +167,7 @@ def _create_sqlite(url: URL, synchronous: str) -> Engine:
 
     def set_up(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-16000")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE}")
         connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT * 1000)}")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         if not single:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from tinycrm_core.sql.changes import Changes, Encoding
 from tinycrm_core.sql.columns import loads
 from tinycrm_core.state import NO_MARKS, CustomerState, Marks, MembershipState
@@ -19,30 +17,47 @@ MEMBERSHIP = (
 )
 
 
+ACCOUNT = """
+SELECT a.account_id, a.secret, p.project_id, p.slug, p.name, p.hue, p.created_at
+FROM {p}accounts a LEFT JOIN {p}projects p ON p.account_id = a.account_id
+WHERE a.slug = %s ORDER BY p.project_id
+"""
+NEW_ACCOUNT = """
+INSERT INTO {p}accounts (slug, secret, project_seq, created_at) VALUES (%s, %s, 0, %s)
+ON CONFLICT DO NOTHING
+"""
+
+
 class People(Protocol):
-    """What differs between SQLite and PostgreSQL about people. Every call names the account."""
+    """What differs between SQLite and PostgreSQL about people, inside one transaction.
+
+    Every call names the account.
+    """
 
     encoding: Encoding
 
+    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
+        """The account with one row for each product; with `secret` it is made if missing.
+
+        Columns: account_id, secret, project_id, slug, name, hue, created_at.
+        """
+        ...
+
     def by_email(
-        self, connection: Connection, account_id: int, emails: Sequence[str], *, lock: bool
+        self, account_id: int, emails: Sequence[str], *, lock: bool
     ) -> Iterable[Sequence[Any]]:
         """Rows of `states`, for the people who have one of these addresses."""
         ...
 
-    def by_id(
-        self, connection: Connection, account_id: int, ids: Sequence[UUID], *, lock: bool
-    ) -> Iterable[Sequence[Any]]:
+    def by_id(self, account_id: int, ids: Sequence[UUID], *, lock: bool) -> Iterable[Sequence[Any]]:
         """The same for these ids."""
         ...
 
-    def claim(
-        self, connection: Connection, account_id: int, people: Sequence[tuple[str, UUID]]
-    ) -> set[str]:
+    def claim(self, account_id: int, people: Sequence[tuple[str, UUID]]) -> set[str]:
         """Take addresses, sorted, for these customers; returns those that were free."""
         ...
 
-    def save(self, connection: Connection, account_id: int, changes: Changes) -> None:
+    def save(self, account_id: int, changes: Changes) -> None:
         """Write all rows, in an order that foreign keys allow."""
         ...
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from tinycrm_core.model import Json
 from tinycrm_core.sql.changes import Changes, Encoding, as_decimal
 from tinycrm_core.sql.columns import dumps
-from tinycrm_core.sql.people import MEMBERSHIP, PERSON
+from tinycrm_core.sql.people import ACCOUNT, MEMBERSHIP, NEW_ACCOUNT, PERSON
+from tinycrm_core.times import now
 
 _PEOPLE = f"""
 SELECT {PERSON}, ARRAY(
@@ -61,9 +62,9 @@ FROM (SELECT %s::bigint AS account_id) AS a, unnest(%s::text[], %s::text[], %s::
 WHERE c.account_id = a.account_id AND c.customer_id = v.customer_id
 """
 _SEEN = """
-UPDATE {p}customers c SET last_seen_at = v.last_seen_at
+UPDATE {p}customers c SET last_seen_at = v.last_seen_at, name_at = v.name_at
 FROM (SELECT %s::bigint AS account_id) AS a,
-    unnest(%s::bigint[], %s::uuid[]) AS v (last_seen_at, customer_id)
+    unnest(%s::bigint[], %s::bigint[], %s::uuid[]) AS v (last_seen_at, name_at, customer_id)
 WHERE c.account_id = a.account_id AND c.customer_id = v.customer_id
 """
 _EMAIL = """
@@ -155,50 +156,50 @@ class PostgresPeople:
 
     encoding = Encoding(lambda ident: ident, params_text, as_decimal)
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
         self._prefix = prefix
 
-    def _run(self, connection: Connection, statement: str, *values: Any) -> Any:
-        return connection.exec_driver_sql(statement.replace("{p}", self._prefix), values)
+    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = self._run(ACCOUNT, slug).fetchall()
+        if not rows and secret is not None:
+            self._run(NEW_ACCOUNT, slug, secret, now())
+            rows = self._run(ACCOUNT, slug).fetchall()
+        return rows
+
+    def _run(self, statement: str, *values: Any) -> Any:
+        return self._connection.exec_driver_sql(statement.replace("{p}", self._prefix), values)
 
     def by_email(
-        self, connection: Connection, account_id: int, emails: Sequence[str], *, lock: bool
+        self, account_id: int, emails: Sequence[str], *, lock: bool
     ) -> Iterable[Sequence[Any]]:
         # First the locks: what a statement reads while it waits for them is old by then.
         find = _LOCK_EMAILS if lock else _FIND_EMAILS
-        rows = self._run(connection, find, account_id, list(emails)).fetchall()
-        return self._people(connection, account_id, [row[0] for row in rows])
+        rows = self._run(find, account_id, list(emails)).fetchall()
+        return self._people(account_id, [row[0] for row in rows])
 
-    def by_id(
-        self, connection: Connection, account_id: int, ids: Sequence[UUID], *, lock: bool
-    ) -> Iterable[Sequence[Any]]:
+    def by_id(self, account_id: int, ids: Sequence[UUID], *, lock: bool) -> Iterable[Sequence[Any]]:
         if lock:
-            rows = self._run(connection, _LOCK_IDS, account_id, list(ids)).fetchall()
+            rows = self._run(_LOCK_IDS, account_id, list(ids)).fetchall()
             ids = [row[0] for row in rows]
-        return self._people(connection, account_id, ids)
+        return self._people(account_id, ids)
 
-    def _people(
-        self, connection: Connection, account_id: int, ids: Sequence[UUID]
-    ) -> Iterable[Sequence[Any]]:
+    def _people(self, account_id: int, ids: Sequence[UUID]) -> Iterable[Sequence[Any]]:
         if not ids:
             return ()
-        found: list[Sequence[Any]] = self._run(
-            connection, _PEOPLE, account_id, list(ids)
-        ).fetchall()
+        found: list[Sequence[Any]] = self._run(_PEOPLE, account_id, list(ids)).fetchall()
         return found
 
-    def claim(
-        self, connection: Connection, account_id: int, people: Sequence[tuple[str, UUID]]
-    ) -> set[str]:
+    def claim(self, account_id: int, people: Sequence[tuple[str, UUID]]) -> set[str]:
         emails, ids = [email for email, _ in people], [ident for _, ident in people]
-        rows = self._run(connection, _CLAIM, account_id, emails, ids).fetchall()
+        rows = self._run(_CLAIM, account_id, emails, ids).fetchall()
         return {row[0] for row in rows}
 
-    def save(self, connection: Connection, account_id: int, changes: Changes) -> None:
+    def save(self, account_id: int, changes: Changes) -> None:
         def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
             if rows:
                 columns = map(list, zip(*rows, strict=True))
-                self._run(connection, statement, account_id, *columns)
+                self._run(statement, account_id, *columns)
 
         run(_NEW_CUSTOMER, changes.new_customers)
         run(_CUSTOMER, changes.customers)

@@ -12,9 +12,13 @@ from sqlalchemy import Connection
 
 from tinycrm_core.sql.changes import SQLITE, Changes
 from tinycrm_core.sql.direct import Direct
-from tinycrm_core.sql.people import MEMBERSHIP, PERSON
+from tinycrm_core.sql.people import ACCOUNT, MEMBERSHIP, NEW_ACCOUNT, PERSON
+from tinycrm_core.times import now
 
 _CHUNK = 500
+_ACCOUNT, _NEW_ACCOUNT = (
+    each.replace("{p}", "tinycrm_").replace("%s", "?") for each in (ACCOUNT, NEW_ACCOUNT)
+)
 
 _PEOPLE = f"""
 SELECT {PERSON}, (
@@ -53,7 +57,8 @@ UPDATE tinycrm_customers SET email = ?2, name = ?3, name_at = ?4, email_key = ?5
 WHERE account_id = ?1 AND customer_id = ?12
 """
 _SEEN = """
-UPDATE tinycrm_customers SET last_seen_at = ?2 WHERE account_id = ?1 AND customer_id = ?3
+UPDATE tinycrm_customers SET last_seen_at = ?2, name_at = ?3
+WHERE account_id = ?1 AND customer_id = ?4
 """
 _EMAIL = """
 INSERT INTO tinycrm_customer_emails (account_id, email, customer_id, position) VALUES (?, ?, ?, ?)
@@ -104,29 +109,41 @@ class SQLitePeople:
 
     encoding = SQLITE
 
-    def __init__(self, *, has_trigrams: bool) -> None:
+    def __init__(self, connection: Connection, *, has_trigrams: bool) -> None:
+        self._direct = Direct(connection)
         self._has_trigrams = has_trigrams
 
+    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
+        rows = self._direct.fetch(_ACCOUNT, (slug,))
+        if not rows and secret is not None:
+            self._direct.run(_NEW_ACCOUNT, [(slug, secret, now())])
+            rows = self._direct.fetch(_ACCOUNT, (slug,))
+        return rows
+
     def by_email(
-        self, connection: Connection, account_id: int, emails: Sequence[str], *, lock: bool
+        self, account_id: int, emails: Sequence[str], *, lock: bool
     ) -> Iterable[Sequence[Any]]:
-        return _in_chunks(connection, _BY_EMAIL, account_id, emails)
+        return self._in_chunks(_BY_EMAIL, account_id, emails)
 
-    def by_id(
-        self, connection: Connection, account_id: int, ids: Sequence[UUID], *, lock: bool
-    ) -> Iterable[Sequence[Any]]:
-        return _in_chunks(connection, _BY_ID, account_id, [each.bytes for each in ids])
+    def by_id(self, account_id: int, ids: Sequence[UUID], *, lock: bool) -> Iterable[Sequence[Any]]:
+        return self._in_chunks(_BY_ID, account_id, [each.bytes for each in ids])
 
-    def claim(
-        self, connection: Connection, account_id: int, people: Sequence[tuple[str, UUID]]
-    ) -> set[str]:
+    def claim(self, account_id: int, people: Sequence[tuple[str, UUID]]) -> set[str]:
         # Nobody else writes now, so what is free stays free until it is saved.
         emails = [email for email, _ in people]
-        taken = {row[0] for row in _in_chunks(connection, _TAKEN, account_id, emails)}
+        taken = {row[0] for row in self._in_chunks(_TAKEN, account_id, emails)}
         return {email for email in emails if email not in taken}
 
-    def save(self, connection: Connection, account_id: int, changes: Changes) -> None:
-        account, direct = (account_id,), Direct(connection)
+    def _in_chunks(
+        self, statement: str, account_id: int, values: Iterable[Any]
+    ) -> Iterator[Sequence[Any]]:
+        remaining = iter(values)
+        while chunk := tuple(islice(remaining, _CHUNK)):
+            text = _with_marks(statement, len(chunk))
+            yield from self._direct.fetch(text, (account_id, *chunk))
+
+    def save(self, account_id: int, changes: Changes) -> None:
+        account, direct = (account_id,), self._direct
 
         def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
             if rows:
@@ -150,15 +167,6 @@ class SQLitePeople:
         for statement in _GONE:
             run(statement, changes.gone)
         run(_ENTRY, changes.entries)
-
-
-def _in_chunks(
-    connection: Connection, statement: str, account_id: int, values: Iterable[Any]
-) -> Iterator[Sequence[Any]]:
-    direct, remaining = Direct(connection), iter(values)
-    while chunk := tuple(islice(remaining, _CHUNK)):
-        text = _with_marks(statement, len(chunk))
-        yield from direct.fetch(text, (account_id, *chunk))
 
 
 @cache

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, Engine, select, table, text
 from sqlalchemy.engine import URL
@@ -35,7 +36,7 @@ _STEPS = 200_000
 class _Ready:
     """The tables are there and of this version."""
 
-    people: People
+    people: Callable[[Connection], People]
     has_trigrams: bool
 
 
@@ -101,12 +102,12 @@ class SQLStore:
             with self._connections.begin(write=write) as connection:
                 transaction = self._transaction(connection, ready)
                 if write:
-                    transaction.enter(account, self._prefix, write=True)
+                    transaction.enter(account, write=True)
                     yield transaction
                     transaction.finish()
                 else:
                     with self._bounded(connection):
-                        transaction.enter(account, self._prefix, write=False)
+                        transaction.enter(account, write=False)
                         yield transaction
             transaction.registry.committed()
 
@@ -125,7 +126,7 @@ class SQLStore:
                 if ready is None:
                     raise SchemaError(f"{self.where}: the tables of TinyCRM could not be made")
                 transaction = self._transaction(connection, ready)
-                transaction.enter(account, self._prefix, write=write)
+                transaction.enter(account, write=write)
                 yield transaction
                 transaction.finish()
 
@@ -133,7 +134,7 @@ class SQLStore:
         return SQLTransaction(
             connection,
             self.tables,
-            ready.people,
+            ready.people(connection),
             has_trigrams=ready.has_trigrams,
             known=self._known,
         )
@@ -180,8 +181,8 @@ class SQLStore:
             return None
         has_trigrams = self._has_trigrams(connection)
         if self._connections.dialect == "sqlite":
-            return _Ready(SQLitePeople(has_trigrams=has_trigrams), has_trigrams)
-        return _Ready(PostgresPeople(self._prefix), has_trigrams)
+            return _Ready(partial(SQLitePeople, has_trigrams=has_trigrams), has_trigrams)
+        return _Ready(partial(PostgresPeople, prefix=self._prefix), has_trigrams)
 
     def _has_trigrams(self, connection: Connection) -> bool:
         if self._connections.dialect == "postgresql":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -13,24 +12,12 @@ from tinycrm_core.filters import Filter, Param
 from tinycrm_core.query import After, Query
 from tinycrm_core.sql import questions
 from tinycrm_core.sql.changes import Changes
-from tinycrm_core.sql.direct import Direct
 from tinycrm_core.sql.people import People, states
 from tinycrm_core.sql.projects import Projects
 from tinycrm_core.sql.registry import Known, Registry
 from tinycrm_core.sql.tables import Tables
 from tinycrm_core.state import CustomerState, ProjectState, Write
 from tinycrm_core.store import Tally, Totals
-from tinycrm_core.times import now
-
-_ACCOUNT = """
-SELECT a.account_id, a.secret, p.project_id, p.slug, p.name, p.hue, p.created_at
-FROM {p}accounts a LEFT JOIN {p}projects p ON p.account_id = a.account_id
-WHERE a.slug = %s ORDER BY p.project_id
-"""
-_NEW_ACCOUNT = """
-INSERT INTO {p}accounts (slug, secret, project_seq, created_at) VALUES (%s, %s, 0, %s)
-ON CONFLICT DO NOTHING
-"""
 
 
 class SQLTransaction(Projects):
@@ -53,31 +40,15 @@ class SQLTransaction(Projects):
         self._known = known
         self._claimed: dict[str, UUID] = {}
 
-    def enter(self, account: str, prefix: str, *, write: bool) -> None:
+    def enter(self, account: str, *, write: bool) -> None:
         """Find the account, or make it if this transaction writes."""
-        if not self._enter(account, prefix) and write:
-            values = (account, os.urandom(32), now())
-            self._sql(_NEW_ACCOUNT, prefix, values)
-            self._enter(account, prefix)
-        self.registry = Registry(self.account_id, self._known)
-
-    def _enter(self, account: str, prefix: str) -> bool:
-        rows = self._sql(_ACCOUNT, prefix, (account,))
+        rows = self._people.account(account, os.urandom(32) if write else None)
         # Account 0 has nothing: what a reader finds in an account that nobody wrote to.
         self.account_id, self._secret = (rows[0][0], bytes(rows[0][1])) if rows else (0, b"")
         self._projects = [
             ProjectState(*project) for _, _, *project in rows if project[0] is not None
         ]
-        return bool(rows)
-
-    def _sql(
-        self, statement: str, prefix: str, values: tuple[object, ...]
-    ) -> Sequence[Sequence[Any]]:
-        statement = statement.replace("{p}", prefix)
-        if self.dialect == "sqlite":
-            return Direct(self.connection).fetch(statement.replace("%s", "?"), values)
-        found = self.connection.exec_driver_sql(statement, values)
-        return found.fetchall() if found.returns_rows else ()
+        self.registry = Registry(self.account_id, self._known)
 
     def finish(self) -> None:
         """Write what was put off to the end."""
@@ -91,7 +62,7 @@ class SQLTransaction(Projects):
         wanted = list(dict.fromkeys(emails))
         if not wanted:
             return {}
-        rows = self._people.by_email(self.connection, self.account_id, wanted, lock=lock)
+        rows = self._people.by_email(self.account_id, wanted, lock=lock)
         owners = {email: state for state in states(rows).values() for email in state.emails}
         return {email: owners[email] for email in wanted if email in owners}
 
@@ -99,12 +70,12 @@ class SQLTransaction(Projects):
         wanted = list(dict.fromkeys(ids))
         if not wanted:
             return {}
-        rows = self._people.by_id(self.connection, self.account_id, wanted, lock=lock)
+        rows = self._people.by_id(self.account_id, wanted, lock=lock)
         found = states(rows)
         return {each: found[each] for each in wanted if each in found}
 
     def claim(self, people: Mapping[str, UUID]) -> set[str]:
-        claimed = self._people.claim(self.connection, self.account_id, sorted(people.items()))
+        claimed = self._people.claim(self.account_id, sorted(people.items()))
         self._claimed |= {email: people[email] for email in claimed}
         return claimed
 
@@ -113,7 +84,7 @@ class SQLTransaction(Projects):
         claimed = self._claimed if self.dialect == "postgresql" else {}
         changes.add(writes, claimed)
         self._claimed = {}
-        self._people.save(self.connection, self.account_id, changes)
+        self._people.save(self.account_id, changes)
 
     # Questions ------------------------------------------------------------------------------
     def find(self, query: Query) -> tuple[list[CustomerState], After | None]:
