@@ -107,6 +107,8 @@ def _read(
 ) -> Identify | Ping | TinyCRMError:
     """The event of a body, with the sender's clock corrected, or what is wrong with it."""
     try:
+        if isinstance(body, Mapping) and not isinstance(body.get("type", kind or ""), str):
+            raise InvalidInput("type: expected identify or ping", field="type")
         if isinstance(body, Mapping) and isinstance(body.get("at"), str):
             at = to_micros(body["at"])
             corrected = received - (sent - at) if sent is not None else at

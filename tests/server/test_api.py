@@ -48,13 +48,14 @@ def test_a_batch_answers_for_each_event(live: Live) -> None:
         {"type": "ping", "email": "alice@example.com"},
         {"type": "identify", "email": "bo@example.com", "status": "payd"},
         {"type": "what", "email": "bo@example.com"},
+        {"type": [], "email": "bo@example.com"},
         "nothing",
     ]
     answer = live.post("/v1/events", {"events": events})
     assert answer.status == 200
     results = answer.json["results"]
     assert [each.get("error", {}).get("code") for each in results] == [
-        None, "invalid_email", None, "invalid_status", "invalid", "invalid",
+        None, "invalid_email", None, "invalid_status", "invalid", "invalid", "invalid",
     ]  # fmt: skip
     assert results[0]["action"] == "created"
     assert results[2]["known"] is True
