@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -54,7 +55,7 @@ class Run:
     ) -> None:
         self._crm, self._report, self._rejects = crm, report, rejects
         self._options, self._source, self._write = options, source, write
-        self._batches: dict[str, BatchState] = {}
+        self._batch: BatchState | None = None
         # Without writing, later batches cannot see that an earlier one knew the person already.
         self._seen: dict[int, int] = {}
 
@@ -93,7 +94,7 @@ class Run:
         project = self._crm.project(slug)
         if not self._write:
             return project.preview(events)
-        return project.send(events, via="import", batch=self._batch(slug))
+        return project.send(events, via="import", batch=self._batch_id(slug))
 
     def _count(
         self, chunk: list[Item | Reject], actions: list[int], errors: dict[int, TinyCRMError]
@@ -198,10 +199,9 @@ class Run:
                         Kept(row, event.email, slug, field, stored[field], value)
                     )
 
-    def _batch(self, slug: str) -> UUID:
-        """The id under which the rows of one product can be undone; recorded before they are."""
-        state = self._batches.get(slug)
-        if state is None:
+    def _batch_id(self, slug: str) -> UUID:
+        """The id under which the import can be undone; recorded before the first row is."""
+        if self._batch is None:
 
             def work(tx: Transaction) -> BatchState:
                 project = ensure_project(tx, slug, times.now())
@@ -209,31 +209,16 @@ class Run:
                 tx.save_batch(state)
                 return state
 
-            state = self._crm.tenant.write(work)
-            self._batches[slug] = state
-            self._report.batches[slug] = state.id
+            self._batch = self._crm.tenant.write(work)
+            self._report.batch = self._batch.id
             self._report.applied = True
-        return state.id
+        return self._batch.id
 
     def _finish(self) -> None:
         """Record the totals, also of a run that was interrupted."""
-        totals = self._report.totals
-
-        def work(tx: Transaction) -> None:
-            for state in self._batches.values():
-                tx.save_batch(
-                    BatchState(
-                        state.id,
-                        state.project_id,
-                        state.source,
-                        state.created_at,
-                        totals,
-                        times.now(),
-                    )
-                )
-
-        if self._batches:
-            self._crm.tenant.write(work)
+        if self._batch is not None:
+            done = replace(self._batch, totals=self._report.totals, finished_at=times.now())
+            self._crm.tenant.write(lambda tx: tx.save_batch(done))
 
     def _add_aliases(self, item: Item) -> None:
         """Addresses nobody has become aliases of the row's person; somebody else's are noted."""

@@ -189,10 +189,9 @@ def run_import(
                 return trial
             rejects = None
         report = go(write=True, told=rejects)
-        if on_error == "stop" and report.rejected:
+        if on_error == "stop" and report.rejected and report.batch is not None:
             # Somebody was forgotten between the two passes.
-            for batch in report.batches.values():
-                crm.imports.undo(batch)
+            crm.imports.undo(report.batch)
             report.applied = False
         return report
 

@@ -76,8 +76,8 @@ class ImportReport:
 
     A person who occurs twice is created by the first row and updated, or left unchanged, by the
     second. `applied` tells whether anything was written: not by a dry run, and not by an
-    all-or-nothing run with rejected rows. `batches` holds, by product, the id under which the
-    import can be undone. `columns` pairs every header with its role. `kept` and `rejects` list
+    all-or-nothing run with rejected rows. `batch` is the id under which the import can be undone.
+    `columns` pairs every header with its role. `kept` and `rejects` list
     the first 100; `kept_count` and `reasons` count all.
     """
 
@@ -98,17 +98,12 @@ class ImportReport:
     kept: list[Kept] = field(default_factory=list)
     kept_count: int = 0
     notes: list[str] = field(default_factory=list)
-    batches: dict[str, UUID] = field(default_factory=dict)
+    batch: UUID | None = None
 
     def __str__(self) -> str:
         counts = [f"{count:,} {name}" for name, count in self.totals.items() if name != "rows"]
         would = " (nothing written)" if not self.applied and self.rows else ""
         return f"{self.rows:,} rows: {', '.join(counts)}{would}"
-
-    @property
-    def batch(self) -> UUID | None:
-        """The id of the import, where it concerned one product."""
-        return next(iter(self.batches.values()), None)
 
     @property
     def totals(self) -> dict[str, int]:
@@ -123,7 +118,7 @@ class ImportReport:
             for name in ("joined", "active"):
                 sample[name] = sample[name] and sample[name].isoformat()
         body["columns"] = [list(each) for each in self.columns]
-        body["batches"] = {slug: str(batch) for slug, batch in self.batches.items()}
+        body["batch"] = self.batch and str(self.batch)
         return body
 
 

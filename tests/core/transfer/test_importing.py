@@ -138,7 +138,7 @@ def test_all_or_nothing_i4(kind: Any) -> None:
     crm = TinyCRM()
     content = ten_thousand().encode()
     report = crm.import_csv(kind(content), project="p", on_error="stop")
-    assert (report.rejected, report.applied, report.batches) == (3, False, {})
+    assert (report.rejected, report.applied, report.batch) == (3, False, None)
     assert crm.customers.count() == 0
     assert crm.imports.list() == ()
     good = b"email\na@example.com\nb@example.com\n"
