@@ -18,6 +18,7 @@ from tinycrm_core.query import MAX_LIMIT
 from tinycrm_core.times import from_micros, now, to_micros
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import read_json
+from tinycrm_server.description import operations
 from tinycrm_server.replies import as_json, customer_json, outcome_json
 
 MAX_BATCH = 500
@@ -26,17 +27,18 @@ MAX_BATCH = 500
 
 def api_router(crm: TinyCRM, keys: Keys) -> APIRouter:
     """The routes of the API, reading and writing through `crm`'s store."""
-    router = APIRouter(prefix="/v1", include_in_schema=True)
+    router = APIRouter(prefix="/v1", default_response_class=Response)
+    described = operations(MAX_BATCH)
 
-    @router.post("/identify", summary="What a product knows about a person")
+    @router.post("/identify", summary="What a product knows", openapi_extra=described["identify"])
     async def identify(request: Request) -> Response:
         return await _one(crm, keys, request, "identify")
 
-    @router.post("/ping", summary="Somebody was here")
+    @router.post("/ping", summary="Somebody was here", openapi_extra=described["ping"])
     async def ping(request: Request) -> Response:
         return await _one(crm, keys, request, "ping")
 
-    @router.post("/events", summary="Up to 500 events, with a result for each")
+    @router.post("/events", summary="Several of either", openapi_extra=described["events"])
     async def batch(request: Request) -> Response:
         writer = await run_in_threadpool(keys.writer, request)
         body = await read_json(request)
@@ -45,7 +47,7 @@ def api_router(crm: TinyCRM, keys: Keys) -> APIRouter:
         outcomes = await run_in_threadpool(_send, crm, writer, read)
         return as_json({"results": [outcome_json(each) for each in outcomes]})
 
-    @router.get("/customers", summary="People who match a filter, in pages")
+    @router.get("/customers", summary="Who matches a filter", openapi_extra=described["customers"])
     async def customers(request: Request) -> Response:
         caller = await run_in_threadpool(keys.reader, request)
         own, pairs = _query(request)
@@ -109,13 +111,24 @@ def _read(
     try:
         if isinstance(body, Mapping) and not isinstance(body.get("type", kind or ""), str):
             raise InvalidInput("type: expected identify or ping", field="type")
-        if isinstance(body, Mapping) and isinstance(body.get("at"), str):
-            at = to_micros(body["at"])
-            corrected = received - (sent - at) if sent is not None else at
-            body = {**body, "at": from_micros(max(0, min(corrected, received))).isoformat()}
+        if isinstance(body, Mapping):
+            body = {**body, **_settled(body, sent, received)}
         return events.from_json(body, type=kind)
     except TinyCRMError as error:
         return error
+
+
+def _settled(body: Mapping[str, object], sent: int | None, received: int) -> dict[str, str]:
+    """The times of a body: `at` corrected by the sender's clock, none later than the arrival."""
+    times = {}
+    for name in ("at", "joined", "seen"):
+        text = body.get(name)
+        if isinstance(text, str):
+            at = to_micros(text, field=name)
+            if name == "at" and sent is not None:
+                at = received - (sent - at)
+            times[name] = from_micros(max(0, min(at, received))).isoformat()
+    return times
 
 
 def _send(crm: TinyCRM, writer: tuple[Caller, str], read: list[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ from tinycrm_server import replies
 from tinycrm_server.api import api_router
 from tinycrm_server.auth import Keys
 from tinycrm_server.bodies import Refused
+from tinycrm_server.description import SECURITY
 from tinycrm_server.entrance import Entrance
 from tinycrm_server.pages import pages_router
 
@@ -43,6 +44,18 @@ class Headers:
         await self.app(scope, receive, sending)
 
 
+def _describe_keys(app: FastAPI) -> None:
+    """Have `/openapi.json` say how a key is sent, which the routes only refer to."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = describe()
+        schema.setdefault("components", {})["securitySchemes"] = SECURITY
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
 def create_app(crm: TinyCRM, *, entrance: Entrance | None = None) -> ASGIApp:
     """The API and the pages over one store.
 
@@ -63,6 +76,7 @@ def create_app(crm: TinyCRM, *, entrance: Entrance | None = None) -> ASGIApp:
         redirect_slashes=False,
         exception_handlers=handlers,
     )
+    _describe_keys(app)
     app.include_router(api_router(crm, Keys(crm)))
     app.include_router(pages_router(crm, entrance or Entrance()))
     return Headers(app)

@@ -296,6 +296,17 @@ def test_the_future_ends_at_the_arrival(live: Live) -> None:
     assert _near(_active(live), now)
 
 
+@pytest.mark.parametrize("name", ["at", "joined", "seen"])
+def test_no_time_of_an_event_lies_in_the_future(live: Live, name: str) -> None:
+    assert live.post("/v1/identify", {**ALICE, name: "2999-01-01"}).status == 200
+    person = live.crm.customers.get("alice@example.com")
+    assert person
+    (membership,) = person.memberships
+    latest = datetime.now(UTC)
+    assert membership.joined_at <= latest
+    assert membership.last_active_at is None or membership.last_active_at <= latest
+
+
 def test_a_batch_is_corrected_by_its_own_send_time(live: Live) -> None:
     now = datetime.now(UTC)
     event = {**ALICE, "type": "identify", "at": "2020-01-01T00:00:00Z"}
@@ -339,3 +350,18 @@ def test_what_is_not_there_has_the_same_shape(live: Live) -> None:
     assert live.ask("GET", "/v1/nothing").error["code"] == "not_found"
     assert live.ask("DELETE", "/v1/identify").status == 405
     assert live.ask("GET", "/docs").status == 404
+
+
+def test_openapi_describes_the_bodies(live: Live) -> None:
+    """What it lists is what the server takes: the same fields, and no others."""
+    schema = live.ask("GET", "/openapi.json").json
+    assert set(schema["paths"]) == {
+        "/v1/identify", "/v1/ping", "/v1/events", "/v1/customers",
+    }  # fmt: skip
+    assert schema["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    body = schema["paths"]["/v1/identify"]["post"]["requestBody"]
+    fields = body["content"]["application/json"]["schema"]["properties"]
+    refusal = live.post("/v1/identify", {**ALICE, "nonsense": 1}).error["message"]
+    taken = set(refusal.partition("takes ")[2].split(", "))
+    assert set(fields) == taken | {"type", "sent_at"}
+    assert "422" not in schema["paths"]["/v1/identify"]["post"]["responses"]
