@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -237,8 +236,3 @@ _KINDS: dict[type, Callable[[Any], tuple[tuple[str, ...], list[Row]]]] = {
 def _same(one: Json, other: Json) -> bool:
     """Whether two values are one; containers that only look alike are compared row by row."""
     return one is other or (type(one) is type(other) in _SCALARS and one == other)
-
-
-def as_decimal(number: Any) -> Decimal:
-    """A number as PostgreSQL's `numeric` takes it, without rounding."""
-    return Decimal(number)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from tinycrm_core.model import Json
-from tinycrm_core.sql.changes import Changes, Encoding, as_decimal
-from tinycrm_core.sql.columns import dumps
+from tinycrm_core.sql.changes import Changes, Encoding
+from tinycrm_core.sql.columns import dumps, exact
 from tinycrm_core.sql.people import ACCOUNT, MEMBERSHIP, NEW_ACCOUNT, PERSON
 from tinycrm_core.times import now
 
@@ -24,20 +25,21 @@ SELECT {PERSON}, ARRAY(
 FROM {{p}}customers c
 LEFT JOIN {{p}}memberships m
     ON m.account_id = c.account_id AND m.customer_id = c.customer_id
-WHERE c.account_id = %s AND c.customer_id = ANY(%s)
+WHERE c.account_id = %s AND c.customer_id = ANY(%s::uuid[])
 ORDER BY c.email, m.project_id
 """  # noqa: S608
 _LOCK_EMAILS = """
 SELECT c.customer_id FROM {p}customer_emails e
 JOIN {p}customers c ON c.account_id = e.account_id AND c.customer_id = e.customer_id
-WHERE e.account_id = %s AND e.email = ANY(%s)
+WHERE e.account_id = %s AND e.email = ANY(%s::text[])
 ORDER BY c.email FOR UPDATE OF c
 """
 _FIND_EMAILS = """
-SELECT DISTINCT customer_id FROM {p}customer_emails WHERE account_id = %s AND email = ANY(%s)
+SELECT DISTINCT customer_id FROM {p}customer_emails
+WHERE account_id = %s AND email = ANY(%s::text[])
 """
 _LOCK_IDS = """
-SELECT c.customer_id FROM {p}customers c WHERE c.account_id = %s AND c.customer_id = ANY(%s)
+SELECT c.customer_id FROM {p}customers c WHERE c.account_id = %s AND c.customer_id = ANY(%s::uuid[])
 ORDER BY c.email FOR UPDATE OF c
 """
 _CLAIM = """
@@ -151,10 +153,23 @@ def _without_exponent(found: re.Match[str]) -> str:
     return token if token.startswith('"') else f"{Decimal(token):f}.0"
 
 
+def array(values: list[Any]) -> str:
+    """An array as PostgreSQL writes it: far quicker than the driver's way of one element each."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if type(value) is str:
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
 class PostgresPeople:
     """Implements `People`; `prefix` stands before every table name."""
 
-    encoding = Encoding(lambda ident: ident, params_text, as_decimal)
+    encoding = Encoding(attrgetter("hex"), params_text, exact)
 
     def __init__(self, connection: Connection, prefix: str) -> None:
         self._connection = connection
@@ -168,6 +183,8 @@ class PostgresPeople:
         return rows
 
     def _run(self, statement: str, *values: Any) -> Any:
+        """Run a statement; lists become arrays."""
+        values = tuple(array(each) if type(each) is list else each for each in values)
         return self._connection.exec_driver_sql(statement.replace("{p}", self._prefix), values)
 
     def by_email(
