@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tinycrm_core.sql.changes import values_of
+from tinycrm_core.params import param_instant
 from tinycrm_core.sql.store import SQLStore
 from tinycrm_core.sql.tables import SEARCH_TABLE
 from tinycrm_core.times import to_micros
@@ -33,8 +33,14 @@ SOURCE_WEIGHTS = (500, 200, 150, 100, 40, 9, 1)
 ROLES = ("developer", "designer", "founder", "marketer", "other")
 PRICES = (9, 19, 29, 49, 99, 199)
 PRICE_WEIGHTS = (300, 300, 250, 100, 45, 5)
-FIRST = "alex chris sam maria wei ana omar lena ivan noor kim tara hugo mina paul zoë".split()
-LAST = "chen smith garcia müller kim patel novak silva rossi dubois haddad okafor".split()
+FIRST = (
+    *("alex", "chris", "sam", "maria", "wei", "ana", "omar", "lena"),
+    *("ivan", "noor", "kim", "tara", "hugo", "mina", "paul", "zoë"),
+)
+LAST = (
+    *("chen", "smith", "garcia", "müller", "kim", "patel"),
+    *("novak", "silva", "rossi", "dubois", "haddad", "okafor"),
+)
 DAY = 86_400_000_000
 
 Row = tuple[Any, ...]
@@ -46,7 +52,9 @@ def people(number: int, now: int, seed: int = 1) -> Iterator[tuple[Row, list[Row
     start = now - 900 * DAY
     for index in range(number):
         created = start + (now - start) * index // number
-        ident = uuid.UUID(int=(created // 1000 << 80) | (7 << 76) | (2 << 62) | pick.getrandbits(60))
+        ident = uuid.UUID(
+            int=(created // 1000 << 80) | (7 << 76) | (2 << 62) | pick.getrandbits(60)
+        )
         first, last = pick.choice(FIRST), pick.choice(LAST)
         email = f"{first}.{last}{index}@example{index % 50}.com"
         email = email.replace("ü", "u").replace("ë", "e")
@@ -85,6 +93,17 @@ def _params(pick: random.Random, status: str, now: int) -> dict[str, Any]:
     if pick.random() < 0.1:
         params["beta"] = True
     return params
+
+
+def values_of(params: dict[str, Any]) -> Iterator[tuple[str, str, Any, str]]:
+    """Path, kind, number and text of the rows in param_values."""
+    for path, value in params.items():
+        if isinstance(value, str):
+            yield path, "s", 0, value
+            if (instant := param_instant(value)) is not None:
+                yield path, "d", instant, ""
+        else:
+            yield path, "b" if isinstance(value, bool) else "n", int(value), ""
 
 
 COLUMNS = {
@@ -134,7 +153,9 @@ def _to_sqlite(driver: Any, name: str, account_id: int, rows: list[Row]) -> None
     columns = COLUMNS[name].split()
     table = "loading" if name == "param_values" else f"tinycrm_{name}"
     if name == "param_values":
-        driver.execute(f"CREATE TEMP TABLE IF NOT EXISTS loading ({', '.join(columns)}, account_id)")
+        driver.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS loading ({', '.join(columns)}, account_id)"
+        )
     marks = ", ".join("?" * len(columns))
     driver.executemany(
         f"INSERT INTO {table} ({', '.join(columns)}, account_id) VALUES ({marks}, {account_id})",

@@ -45,6 +45,7 @@ from tinycrm_core.filters.values import (
 from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_TEXT
 from tinycrm_core.sql import json_tests
+from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import stored_path
 from tinycrm_core.sql.compile import (
     CUSTOMER_COLUMNS,
@@ -153,7 +154,7 @@ def _columns(ids: Rows) -> Select[Any]:
 
 
 def _customer_options(condition: Condition, scope: Scope, trigrams: bool) -> Iterator[Candidates]:
-    people = scope.tables.customers.alias()
+    people = fresh(scope.tables.customers)
     test = resolve(condition, scope.now)
     clause = customer_clause(condition, scope, people)
     mine = people.c.account_id == scope.account_id
@@ -200,7 +201,7 @@ def _on_options(on: On, scope: Scope) -> Iterator[Candidates]:
 
 def _by_columns(on: On, scope: Scope) -> Iterator[Candidates]:
     """From the indexes by product, status and time."""
-    memberships = scope.tables.memberships.alias()
+    memberships = fresh(scope.tables.memberships)
     mine = memberships.c.account_id == scope.account_id
     ids = select(memberships.c.customer_id).where(mine, *membership_clauses(on, scope, memberships))
     found: dict[str, list[Clause]] = {"project": [], "status": [], "joined": [], "active": []}
@@ -225,7 +226,7 @@ def _by_columns(on: On, scope: Scope) -> Iterator[Candidates]:
 def _by_param(on: On, condition: Condition, param: Param, scope: Scope) -> Iterator[Candidates]:
     """From the sorted param values; equality on PostgreSQL from the index over the JSON."""
     test = resolve(condition, scope.now)
-    values = scope.tables.param_values.alias()
+    values = fresh(scope.tables.param_values)
     parts = _value_clauses(test, values)
     if not parts:
         return
@@ -243,7 +244,7 @@ def _by_param(on: On, condition: Condition, param: Param, scope: Scope) -> Itera
     if _decides(test) and len(places) == len(others):
         asked = membership_clauses(On(on.project, places), scope, values)
     else:
-        memberships = scope.tables.memberships.alias()
+        memberships = fresh(scope.tables.memberships)
         remaining = replace(on, conditions=others) if _decides(test) else on
         asked = [
             memberships.c.account_id == scope.account_id,
@@ -326,7 +327,7 @@ def _decides(test: Test) -> bool:
 
 
 def _contained(on: On, test: Equal, param: Param, scope: Scope) -> Select[Any]:
-    memberships = scope.tables.memberships.alias()
+    memberships = fresh(scope.tables.memberships)
     documents = []
     for value in json_tests.scalars(test):
         document = value

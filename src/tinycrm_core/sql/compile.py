@@ -41,6 +41,7 @@ from tinycrm_core.filters.values import (
     Times,
 )
 from tinycrm_core.sql import json_tests
+from tinycrm_core.sql.aliases import fresh
 
 Clause: TypeAlias = ColumnElement[bool]
 
@@ -88,6 +89,11 @@ def compile_filter(filter: Filter, scope: Scope, customers: FromClause | None = 
     return customer_clause(filter, scope, people)
 
 
+def nobody() -> Clause:
+    """False, but not so that the rest of a statement, its account too, is thought superfluous."""
+    return literal(0) == literal(1)
+
+
 def customer_clause(condition: Condition, scope: Scope, people: FromClause) -> Clause:
     """One condition on the person."""
     name = CUSTOMER_COLUMNS[str(condition.field)]
@@ -104,7 +110,7 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def on_clause(on: On, scope: Scope, customer_id: ColumnElement[Any]) -> Clause:
     """Whether the person with this id has such a membership."""
-    memberships = scope.tables.memberships.alias()
+    memberships = fresh(scope.tables.memberships)
     found = (
         select(1)
         .where(
@@ -155,7 +161,7 @@ def membership_clause(
 def _on_projects(slugs: Iterable[str], scope: Scope, memberships: FromClause) -> Clause:
     ids = [scope.projects[slug] for slug in slugs if slug in scope.projects]
     if not ids:
-        return false()
+        return nobody()
     column: ColumnElement[int] = memberships.c.project_id
     return column == ids[0] if len(ids) == 1 else column.in_(ids)
 
@@ -181,7 +187,7 @@ def scalar_test(column: ColumnElement[Any], test: Test, dialect: str) -> Clause:
         case Counts(ranges, negated):
             inside = or_(false(), *(_between(column, low, high) for low, high in ranges))
             return not_(inside) if negated else inside
-    return false()
+    return nobody()
 
 
 def _known(column: ColumnElement[Any], clause: Clause) -> Clause:
@@ -190,7 +196,7 @@ def _known(column: ColumnElement[Any], clause: Clause) -> Clause:
 
 def _one_of(column: ColumnElement[Any], values: Sequence[Any], negated: bool) -> Clause:
     if not values:
-        return true() if negated else false()
+        return true() if negated else nobody()
     if len(values) == 1:
         other: Clause = column != values[0]
         return other if negated else column == values[0]

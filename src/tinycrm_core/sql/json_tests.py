@@ -47,6 +47,7 @@ from tinycrm_core.filters.values import (
 )
 from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_TEXT
+from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import stored_path
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def param_clause(path: Sequence[str], test: Test, scope: Scope, memberships: Fro
             return value.starts(start)
         case Moments(span):
             return in_spans((span,))
-    return false()
+    return literal(0) == literal(1)
 
 
 def value_at(path: Sequence[str], dialect: str, memberships: FromClause) -> JsonValue:
@@ -99,15 +100,18 @@ def _has_instant(
 ) -> Clause:
     from tinycrm_core.sql.compile import in_span
 
-    values = scope.tables.param_values.alias()
+    values = fresh(scope.tables.param_values)
     inside = select(values.c.customer_id, values.c.project_id).where(
         values.c.account_id == scope.account_id,
         values.c.path == stored_path(param_path(path)),
         values.c.kind == "d",
         or_(*(in_span(values.c.num, span) for span in spans)),
     )
-    # Asked once for all: the values of a path are in the order of time, not of people.
-    return tuple_(memberships.c.customer_id, memberships.c.project_id).in_(inside)
+    place = tuple_(memberships.c.customer_id, memberships.c.project_id)
+    found: Clause = place.in_(inside)
+    # The values of a path are in the order of time, not of people, so they are asked once for all;
+    # behind IS, PostgreSQL makes no join of it.
+    return found.is_(true()) if scope.dialect == "postgresql" else found
 
 
 class JsonValue(Protocol):
@@ -216,15 +220,17 @@ def _inside(
     """`type` or `atom` of what lies under `keys`, of which SQLite's paths cannot name the first."""
     columns = ("key", "type", "atom", "value")
     each = func.json_each(params, named).table_valued(*columns).alias()
+    source: FromClause = each
     sources, clauses = [each], [each.c.key == keys[0]]
     for key in keys[1:]:
         inner = case((each.c.type == "object", each.c.value), else_="{}")
         each = func.json_each(inner).table_valued(*columns).alias()
+        source = source.join(each, true())
         sources.append(each)
         clauses.append(each.c.key == key)
     return (
         select(each.c[what])
-        .select_from(*sources)
+        .select_from(source)
         .where(*clauses)
         .correlate_except(*sources)
         .scalar_subquery()

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import FromClause, and_, false, func, literal, null, or_, select, tuple_
+from sqlalchemy import FromClause, and_, func, literal, null, or_, select, tuple_
 from sqlalchemy.sql import ColumnElement
 
 from tinycrm_core.filters import Param
 from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_FIELDS, After, Sort
+from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import Ident, Number, stored_path
-from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, MEMBERSHIP_COLUMNS, Clause, Scope
+from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, MEMBERSHIP_COLUMNS, Clause, Scope, nobody
 from tinycrm_core.sql.json_tests import value_at
 
 Column: TypeAlias = ColumnElement[Any]
@@ -85,7 +86,7 @@ class Order:
         elif isinstance(field, Param):
             yield self._values(field, tag)
         elif field in SORT_FIELDS:
-            people = self.scope.tables.customers.alias()
+            people = fresh(self.scope.tables.customers)
             column = people.c[CUSTOMER_COLUMNS[field]]
             clauses = [people.c.account_id == self.scope.account_id]
             clauses += [column.is_not(None)] if column.nullable else []
@@ -104,7 +105,7 @@ class Order:
         return [] if found is None else [found]
 
     def _times(self, field: str, project_id: int) -> Stream:
-        memberships = self.scope.tables.memberships.alias()
+        memberships = fresh(self.scope.tables.memberships)
         column = memberships.c[MEMBERSHIP_COLUMNS[field]]
         clauses = [
             memberships.c.account_id == self.scope.account_id,
@@ -113,7 +114,7 @@ class Order:
         ]
         once: tuple[Clause, ...] = ()
         if self.sort.project is None:
-            other = self.scope.tables.memberships.alias()
+            other = fresh(self.scope.tables.memberships)
             better = self._precedes(other.c[MEMBERSHIP_COLUMNS[field]], column)
             once = (self._none_earlier(memberships, other, better),)
         ident = memberships.c.customer_id
@@ -141,7 +142,7 @@ class Order:
         )
 
     def _values(self, param: Param, tag: Tag) -> Stream:
-        values = self.scope.tables.param_values.alias()
+        values = fresh(self.scope.tables.param_values)
         column = values.c.num if tag == "n" else values.c.txt
         clauses = [
             values.c.account_id == self.scope.account_id,
@@ -151,9 +152,9 @@ class Order:
         once: tuple[Clause, ...] = ()
         if self.sort.project is not None:
             ids = self._project_ids()
-            clauses.append(values.c.project_id == ids[0] if ids else false())
+            clauses.append(values.c.project_id == ids[0] if ids else nobody())
         else:
-            other = self.scope.tables.memberships.alias()
+            other = fresh(self.scope.tables.memberships)
             there = value_at(param.path, self.scope.dialect, other)
             if tag == "n":
                 better = self._precedes(there.number(), column)
@@ -165,7 +166,7 @@ class Order:
         return Stream(values, values.c.customer_id, column, along, tuple(clauses), once)
 
     def _missing(self) -> Stream:
-        people = self.scope.tables.customers.alias()
+        people = fresh(self.scope.tables.customers)
         clauses = [people.c.account_id == self.scope.account_id]
         if self.sort.field in SORT_FIELDS:
             clauses.append(people.c[CUSTOMER_COLUMNS[str(self.sort.field)]].is_(None))
@@ -192,7 +193,7 @@ class Order:
         if isinstance(field, str) and field in SORT_FIELDS:
             column = people.c[CUSTOMER_COLUMNS[field]]
             return (None, column) if self.tags[0] == "t" else (column, None)
-        memberships = self.scope.tables.memberships.alias()
+        memberships = fresh(self.scope.tables.memberships)
         first = func.max if self.sort.descending else func.min
         number: Column
         text: Column | None = None
@@ -212,7 +213,7 @@ class Order:
         ]
         if self.sort.project is not None:
             ids = self._project_ids()
-            clauses.append(memberships.c.project_id == ids[0] if ids else false())
+            clauses.append(memberships.c.project_id == ids[0] if ids else nobody())
         return select(value).where(*clauses).correlate_except(memberships).scalar_subquery()
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import FromClause, Select, and_, literal, select
 
 from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, normalise
 from tinycrm_core.query import After, KeyValue, Query
+from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import Candidates, distinct_ids
 from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, Clause, compile_filter, customer_clause
 from tinycrm_core.sql.orders import PHASES, Order, Stream, Tag
@@ -140,7 +141,7 @@ class _Walk:
         clauses: list[Clause] = [*stream.clauses, *stream.once, *here]
         people = stream.source
         if not stream.is_customers and asks_customers(self.filter):
-            people = self.scope.tables.customers.alias()
+            people = fresh(self.scope.tables.customers)
             asked = asked.select_from(
                 stream.source.join(
                     people,
@@ -168,7 +169,7 @@ def _sorted(
     tx: Reading, order: Order, candidates: Candidates, after: After | None, wanted: int
 ) -> list[Hit]:
     scope = order.scope
-    people = scope.tables.customers.alias()
+    people = fresh(scope.tables.customers)
     ids = distinct_ids(candidates)
     number, text = order.values(people)
     rest = compile_filter(And(candidates.rest), scope, people)

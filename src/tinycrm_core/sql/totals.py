@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from math import fsum
 from typing import Any, TypeAlias
 
-from sqlalchemy import FromClause, Select, func, select
+from sqlalchemy import FromClause, Select, case, func, select
 from sqlalchemy.sql import ColumnElement
 
 from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, Or, Param, normalise
+from tinycrm_core.filters.conditions import STATUSES
 from tinycrm_core.model import Json
 from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_TEXT
+from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import distinct_ids
 from tinycrm_core.sql.columns import stored_path
 from tinycrm_core.sql.compile import Clause, Scope, compile_filter
@@ -42,7 +44,7 @@ def _count(tx: Reading, filter: Filter, scope: Scope, cap: int | None) -> int:
 def matching(tx: Reading, filter: Filter, scope: Scope) -> Matching:
     """Those who match, from the smallest candidates there are."""
     found = candidates_of(tx, filter, scope, MANY)
-    people = scope.tables.customers.alias()
+    people = fresh(scope.tables.customers)
     if found is None:
         return select(people.c.customer_id).where(
             people.c.account_id == scope.account_id, compile_filter(filter, scope, people)
@@ -80,7 +82,9 @@ def tally(tx: Reading, filter: Filter, by: str | Param, project: str | None, now
     """
     scope = scope_of(tx, now)
     asked = normalise(filter)
-    if isinstance(by, Param):
+    if by == "status" and project is None and scope.dialect == "sqlite":
+        found = _by_status(tx, asked, scope)
+    elif isinstance(by, Param):
         found = _by_value(tx, asked, by, project, scope)
     else:
         found = _by_column(tx, asked, by, project, scope)
@@ -90,7 +94,7 @@ def tally(tx: Reading, filter: Filter, by: str | Param, project: str | None, now
 def _by_column(
     tx: Reading, filter: Filter, by: str, project: str | None, scope: Scope
 ) -> list[tuple[Json, int]]:
-    memberships = scope.tables.memberships.alias()
+    memberships = fresh(scope.tables.memberships)
     column = memberships.c.status if by == "status" else memberships.c.project_id
     once = by == "project" or project is not None
     people = func.count() if once else func.count(memberships.c.customer_id.distinct())
@@ -100,10 +104,24 @@ def _by_column(
     return [(slugs.get(key, key), number) for key, number in tx.connection.execute(asked)]
 
 
+def _by_status(tx: Reading, filter: Filter, scope: Scope) -> list[tuple[Json, int]]:
+    """People by status anywhere, person after person in the order SQLite keeps memberships in.
+
+    Counting distinct people would make it keep a set of all it has seen.
+    """
+    memberships = fresh(scope.tables.memberships)
+    has = [func.max(case((memberships.c.status == each, 1), else_=0)) for each in STATUSES]
+    each = select(*(flag.label(name) for name, flag in zip(STATUSES, has, strict=True)))
+    each = each.where(*_here(memberships, None, scope)).group_by(memberships.c.customer_id)
+    people = _only(tx, each, memberships, filter, scope).subquery()
+    numbers = tx.connection.execute(select(*(func.sum(people.c[name]) for name in STATUSES))).one()
+    return [(name, int(n)) for name, n in zip(STATUSES, numbers, strict=True) if n]
+
+
 def _by_value(
     tx: Reading, filter: Filter, by: Param, project: str | None, scope: Scope
 ) -> list[tuple[Json, int]]:
-    values = scope.tables.param_values.alias()
+    values = fresh(scope.tables.param_values)
     place = (
         *_here(values, project, scope),
         values.c.path == stored_path(param_path(by.path)),
@@ -121,7 +139,7 @@ def _by_value(
             plain = {"n": num, "s": txt, "b": bool(num), "z": None}
             found.append((plain[kind], people))
     if cut:
-        memberships = scope.tables.memberships.alias()
+        memberships = fresh(scope.tables.memberships)
         text = value_at(by.path, scope.dialect, memberships).text_or_null()
         asked = (
             select(text, number)
@@ -165,7 +183,7 @@ def _only(
 def aggregate(tx: Reading, filter: Filter, param: Param, project: str | None, now: int) -> Totals:
     """Totals of a numeric param over the memberships of matching people."""
     scope = scope_of(tx, now)
-    values = scope.tables.param_values.alias()
+    values = fresh(scope.tables.param_values)
     asked = (
         select(values.c.num, func.count())
         .where(
