@@ -55,7 +55,7 @@ PAGES: tuple[tuple[str, Sort], ...] = (
 )
 TOGETHER: tuple[tuple[str, Sort], ...] = (
     ("status@atlas:churned status@beacon:churned status@cargo:churned", SEEN),
-    ("p@atlas.plan:pro p@beacon.role:founder p@cargo.source:google", SEEN),
+    ("p.plan@atlas:pro p.role@beacon:founder p.source@cargo:google", SEEN),
     ("active@atlas<-400d active@beacon<-400d", SEEN),
     ("created>-30d p.mrr>=49", SEEN),
     ("created<-800d status@harbor:paid", Sort("created", descending=True)),
