@@ -83,6 +83,10 @@ def test_every_kind_of_change_is_written(store: SQLStore) -> None:
     save(store, Write(first, None))
     assert load(store, "a@x.yz") == {}
     assert people(store) == {}
+    with store.begin(ACCOUNT, write=False) as tx:
+        if tx.dialect == "sqlite" and tx.has_trigrams:
+            left = "SELECT rowid FROM tinycrm_search WHERE tinycrm_search MATCH '\"x.y\"'"
+            assert tx.connection.exec_driver_sql(left).all() == []
 
 
 def assert_derived(store: SQLStore, state: object) -> None:
