@@ -17,7 +17,7 @@ from tests.sql.questions.people import ACCOUNT, Reading, distinct, reading
 from tests.sql.questions.test_compile import having, normal
 from tinycrm_core.filters import EVERYBODY, Filter, Param, compile_matcher, parse
 from tinycrm_core.memory_query import param_value, sort_value
-from tinycrm_core.model import ABSENT, Customer, Json
+from tinycrm_core.model import ABSENT, Customer, Json, Membership, Status
 from tinycrm_core.query import SORT_FIELDS, After, KeyValue, Query, Sort
 from tinycrm_core.sql import questions
 
@@ -234,3 +234,29 @@ def test_equality_on_params_uses_the_index_over_the_json(
         rows = tx.connection.exec_driver_sql("EXPLAIN " + statement, values).scalars()
         assert "tinycrm_memberships_params" in "\n".join(rows)
         assert "@>" in statement
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("field", ["joined", "active", Param(("mrr",)), Param(("plan",))])
+def test_somebody_on_several_products_is_met_once(
+    engine: sa.Engine, field: str | Param, descending: bool
+) -> None:
+    """R1: at the largest value when descending, at the smallest when ascending."""
+    people = []
+    for n in range(6):
+        several = tuple(
+            Membership(
+                slug,
+                Status.FREE,
+                {"mrr": (n * 7 + place * 3) % 8, "plan": f"{(n * 5 + place * 3) % 8}"},
+                strategies.TIMES[(n * 3 + place * 4) % 10],
+                strategies.TIMES[(n * 7 + place * 3) % 10],
+            )
+            for place, slug in enumerate(("a", "b", "c"))
+        )
+        people.append(having({}, n, memberships=several))
+    sort = Sort(field, descending)
+    with reading(engine, people) as tx:
+        for limit in (1, 2, 10):
+            found = [ident for _, ident in paged(tx, EVERYBODY, sort, limit)]
+            assert found == [ident for _, ident in in_order(people, sort)]
