@@ -1,0 +1,44 @@
+"""`python -m benchmarks [sqlite] [postgres] [memory]`: ratios, beside the bars we set ourselves."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import identify, memory
+from tests import postgres
+
+
+@contextlib.contextmanager
+def server(url: str | None) -> Iterator[str]:
+    """A new database on the given server, or on one that is started for the time of the run."""
+    run = Path(tempfile.mkdtemp(prefix="tinycrm-benchmarks-"))
+    with postgres.held(run), postgres.database(url or postgres.server_url(run)) as fresh:
+        yield fresh
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help="sqlite, postgres or memory; all without any")
+    parser.add_argument("--postgres-url", help="a server to use instead of one started for this")
+    asked = parser.parse_args()
+    parts = set(asked.parts) or {"sqlite", "postgres", "memory"}
+    print(
+        f"{os.cpu_count()} cores. Medians of interleaved blocks, in seconds of the processor where "
+        "one process does\nall the work, else of the clock. Times change with the machine; look at "
+        "the ratios."
+    )
+    if "sqlite" in parts:
+        identify.on_sqlite_files()
+    if "postgres" in parts:
+        with server(asked.postgres_url) as url:
+            identify.on_postgres(url)
+    if "memory" in parts:
+        memory.main()
+
+
+main()
