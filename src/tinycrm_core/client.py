@@ -212,13 +212,23 @@ class TinyCRM:
 
         return transfer.import_csv(self, stream, **options)
 
-    def export_csv(self, stream: IO[str], filter: FilterLike = "", **options: Any) -> int:
+    def import_jsonl(self, stream: IO[bytes] | IO[str], **options: Any) -> ImportReport:
+        """Read people from what `export_jsonl` wrote; see `transfer.import_jsonl`."""
+        from tinycrm_core import transfer
+
+        return transfer.import_jsonl(self, stream, **options)
+
+    def export_csv(
+        self, stream: IO[bytes] | IO[str], filter: FilterLike = "", **options: Any
+    ) -> int:
         """Write people as CSV and return the number of rows; see `transfer.export_csv`."""
         from tinycrm_core import transfer
 
         return transfer.export_csv(self, stream, filter, **options)
 
-    def export_jsonl(self, stream: IO[str], filter: FilterLike = "", **options: Any) -> int:
+    def export_jsonl(
+        self, stream: IO[bytes] | IO[str], filter: FilterLike = "", **options: Any
+    ) -> int:
         """Write one JSON object per person and line; see `transfer.export_jsonl`."""
         from tinycrm_core import transfer
 

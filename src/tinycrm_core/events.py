@@ -203,7 +203,7 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
         raise InvalidInput("event: expected a JSON object", field=None)
     fields = dict(body)
     kind = fields.pop("type", type)
-    if kind not in _FIELDS:
+    if not isinstance(kind, str) or kind not in _FIELDS:
         raise InvalidInput("type: expected identify or ping", field="type")
     unknown = sorted(str(name) for name in fields if name not in _FIELDS[kind])
     if unknown:

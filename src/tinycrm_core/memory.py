@@ -281,6 +281,11 @@ class MemoryTransaction:
     def save_key(self, key: KeyState) -> None:
         self._put(self._account.keys, key.id, key)
 
+    def touch_key(self, key_id: UUID, at: int) -> None:
+        key = self._account.keys.get(key_id)
+        if key is not None and key.revoked_at is None:
+            self.save_key(replace(key, last_used_at=at))
+
     def batches(self) -> list[BatchState]:
         return sorted(self._account.batches.values(), key=attrgetter("created_at", "id"))
 

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from starlette.requests import Request
@@ -124,10 +124,7 @@ class Keys:
             self._used[ident] = moment
         try:
             with self._crm.store.begin(caller.account) as transaction:
-                keys = transaction.keys()
-                stored = next((each for each in keys if each.id == ident), None)
-                if stored is not None and stored.revoked_at is None:
-                    transaction.save_key(replace(stored, last_used_at=moment))
+                transaction.touch_key(ident, moment)
         except TinyCRMError as error:
             log.warning("the last use of a key was not recorded: %s", redact(str(error)))
 

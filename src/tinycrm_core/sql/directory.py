@@ -121,6 +121,11 @@ class Directory:
     def save_key(self, key: KeyState) -> None:
         self._put(self.tables.api_keys, _values(key) | {"key_id": key.id})
 
+    def touch_key(self, key_id: UUID, at: int) -> None:
+        table = self.tables.api_keys
+        live = (table.c.key_id == key_id, table.c.revoked_at.is_(None))
+        self._run(update(table).where(self._mine(table), *live).values(last_used_at=at))
+
     # Imports --------------------------------------------------------------------------------
     def batches(self) -> list[BatchState]:
         table = self.tables.import_batches

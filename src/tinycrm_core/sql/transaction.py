@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from tinycrm_core.filters import Filter, Param
+from tinycrm_core.merge import drop_project
 from tinycrm_core.query import After, Query
 from tinycrm_core.sql import questions
 from tinycrm_core.sql.changes import Changes
@@ -85,6 +86,16 @@ class SQLTransaction(Projects):
         changes.add(writes, claimed)
         self._claimed = {}
         self._people.save(self.account_id, changes)
+
+    def delete_project(self, project_id: int) -> None:
+        # Merged people remember the product in their strands as well.
+        customers = self.tables.customers
+        merged = select(customers.c.customer_id).where(
+            customers.c.account_id == self.account_id, customers.c.strands.is_not(None)
+        )
+        people = self.load_ids(self.connection.execute(merged).scalars()).values()
+        self.save([Write(state, drop_project(state, project_id)) for state in people])
+        super().delete_project(project_id)
 
     # Questions ------------------------------------------------------------------------------
     def find(self, query: Query) -> tuple[list[CustomerState], After | None]:
