@@ -36,9 +36,12 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LARGEST = 2**63
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def dumps(value: Json) -> str:
     """Compact JSON text; refuses what JSON cannot carry."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def clean_text(text: str, field: str, error: type[InvalidInput] = InvalidParams) -> str:
@@ -77,11 +80,17 @@ def clean_params(params: object, field: str, limits: Limits = LIMITS) -> dict[st
     return cleaned
 
 
-def check_size(params: Mapping[str, Json], field: str, limits: Limits) -> None:
-    """Raises InvalidParams if the params as a whole exceed a limit."""
-    if len(params) > limits.keys:
+def check_size(
+    params: Mapping[str, Json], field: str, limits: Limits, before: Mapping[str, Json] | None = None
+) -> None:
+    """Raises InvalidParams if the params as a whole exceed a limit.
+
+    A merge may have made the params `before` too large; those must not grow, but can change.
+    """
+    if len(params) > max(limits.keys, len(before or ())):
         raise InvalidParams(f"{field}: more than {limits.keys} keys", field=field)
-    if len(dumps(params).encode()) > limits.size:
+    size = len(dumps(params).encode())
+    if size > limits.size and (not before or size > len(dumps(before).encode())):
         raise InvalidParams(f"{field}: larger than {limits.size} bytes as JSON", field=field)
 
 

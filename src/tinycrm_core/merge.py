@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from tinycrm_core.events import STATUSES, Identify
@@ -26,8 +26,7 @@ JOINED, ACTIVE, CREATED = "@joined", "@active", "@created"
 """Fields that only the entries of an import carry, so that undoing it can restore them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Writes:
+class Writes(NamedTuple):
     """One event with its times settled: what to write, and as of when."""
 
     joined_at: int
@@ -192,11 +191,14 @@ def write(state: CustomerState, project_id: int, writes: Writes, effect: Effect)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an event needs besides itself: the clock, a fresh id, and through what it came."""
+    """What an event needs besides itself: the clock and through what it came.
+
+    `new_id` is the id of a person who is new; for others there is none.
+    """
 
     project_id: int
     now: int
-    new_id: UUID
+    new_id: UUID | None
     via: str
     batch: UUID | None = None
     limits: Limits = LIMITS
@@ -213,11 +215,15 @@ def identify(
     writes = settle(state, project_id, event, context.now)
     before = state
     if state is None:
+        if context.new_id is None:
+            raise AssertionError("a new person without an id")
         state = CustomerState(context.new_id, (event.email,), writes.joined_at)
     effect = Effect()
     after = write(state, project_id, writes, effect)
     if effect.changes and before is not None and (writes.params or writes.once):
-        check_size(after.memberships[project_id].params, "params", context.limits)
+        known = before.memberships.get(project_id)
+        params = after.memberships[project_id].params
+        check_size(params, "params", context.limits, known.params if known else None)
     strand_id = state.id
     if state.strands:
         strand = strand_of(state, event.email)

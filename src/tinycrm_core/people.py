@@ -11,6 +11,7 @@ from tinycrm_core import apply, merge, signals, times
 from tinycrm_core.account import Account
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidFilter, InvalidInput
+from tinycrm_core.filters import Filter
 from tinycrm_core.model import Change, Customer, Json, Page
 from tinycrm_core.query import MAX_LIMIT, Query
 from tinycrm_core.query_text import (
@@ -109,14 +110,22 @@ class Customers:
                 choices=("status", "project", "p.<key>"),
             )
         field = read_param(by) if by.startswith("p.") else by
-        return self._ask(filter, lambda tx, tree: tx.tally(tree, field, project, times.now()))
+
+        def question(tx: Transaction, tree: Filter) -> Tally:
+            return tx.tally(tree, field, _known(tx, project), times.now())
+
+        return self._ask(filter, question)
 
     def aggregate(
         self, param: str, filter: FilterLike = "", *, project: str | None = None
     ) -> Totals:
         """Count, sum, average, smallest and largest of a numeric `p.key` of those who match."""
         key = read_param(param)
-        return self._ask(filter, lambda tx, tree: tx.aggregate(tree, key, project, times.now()))
+
+        def question(tx: Transaction, tree: Filter) -> Totals:
+            return tx.aggregate(tree, key, _known(tx, project), times.now())
+
+        return self._ask(filter, question)
 
     def get(self, email: str) -> Customer | None:
         """The person an address leads to, or None."""
@@ -260,6 +269,16 @@ def read_id(value: UUID | str, field: str) -> UUID:
         return UUID(value)
     except (ValueError, AttributeError, TypeError):
         raise InvalidInput(f"{field}: not an id", field=field) from None
+
+
+def _known(tx: Transaction, project: str | None) -> str | None:
+    """The slug of a product there is, or None for all of them. Raises InvalidFilter."""
+    slugs = tuple(each.slug for each in tx.projects())
+    if project is None or project in slugs:
+        return project
+    raise InvalidFilter(
+        f"project: there is no product {ascii(project)[:80]}", field="project", choices=slugs
+    )
 
 
 def _slugs(tx: Transaction) -> dict[int, str]:

@@ -272,3 +272,19 @@ def test_each_part_gets_back_the_address_it_was_known_by(people: TinyCRM) -> Non
     merge_id = people.customers.merge(CAROL, ALICE)
     people.customers.undo_merge(merge_id)
     assert all_visible(people) == before
+
+
+def test_params_that_a_merge_made_too_large_can_change_but_not_grow(crm: TinyCRM) -> None:
+    """V7"""
+    shop = crm.project("shop")
+    for email in (ALICE, BOB):
+        shop.identify(email, params={f"{email[0]}{number}": 1 for number in range(200)})
+        shop.identify(email, params={f"{email[0]}-long": "x" * 40_000})
+    crm.customers.merge(ALICE, BOB)
+    assert len(on(crm).params) == 402
+    shop.identify(ALICE, params={"a1": 2})
+    shop.identify(BOB, unset=["b1"])
+    for params in ({"new1": 1, "new2": 1}, {"a2": "longer"}):
+        with pytest.raises(InvalidInput, match=r"256 keys|65536 bytes"):
+            shop.identify(ALICE, params=params)
+    assert (on(crm).params["a1"], len(on(crm).params)) == (2, 401)

@@ -427,3 +427,13 @@ def test_nothing_handed_out_is_alive(crm: TinyCRM) -> None:
     for call in (lambda: customers.get(ALICE), lambda: customers.merges(BOB)):
         spoil(call())
         assert everything(crm) == before
+
+
+def test_totals_of_a_product_that_is_not_there_are_refused(crm: TinyCRM) -> None:
+    crm.project("shop").identify(ALICE, params={"mrr": 9, "plan": "pro"})
+    for ask in (crm.customers.tally, lambda **only: crm.customers.aggregate("p.mrr", **only)):
+        with pytest.raises(InvalidFilter) as caught:
+            ask(project="nope")
+        assert (caught.value.field, caught.value.choices) == ("project", ("shop",))
+    assert crm.customers.tally(by="p.plan", project="shop") == [("pro", 1)]
+    assert crm.customers.aggregate("p.mrr", project="shop").sum == 9

@@ -170,7 +170,7 @@ def test_ping_moves_one_time_forward() -> None:
 
 
 def test_a_ping_reaches_the_strand_of_its_address_or_the_first_on_the_product() -> None:
-    ann, ben = told(None, at=1), told(None, BEN, NEWS, at=1)
+    ann, ben = told(told(None, at=1), project=NEWS, at=1), told(None, BEN, NEWS, at=1)
     merged = rules.merge(ann, ben)
     for project, strand in ((NEWS, 1), (SHOP, 0)):
         pinged = rules.ping(merged, BEN, project, 9)
