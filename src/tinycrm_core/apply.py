@@ -69,7 +69,7 @@ class _People:
         if entry is not None:
             # Entries of one transaction keep their order: each is a microsecond after the last.
             entries = self.entries.setdefault(state.id, [])
-            entries.append(replace(entry, at=entry.at + len(entries)))
+            entries.append(replace(entry, at=entry.at + len(entries)) if entries else entry)
 
     def writes(self) -> list[Write]:
         found = []
@@ -100,6 +100,7 @@ def apply_events(
     )
     refused, new_ids = _claim(tx, people, unknown) if unknown else (set(), {})
     outcome = Outcome()
+    context = rules.Context(project_id, now, None, via, batch, limits)
     for event in events:
         if isinstance(event, Ping):
             outcome.answers.append(_ping(people, event, project_id, now))
@@ -108,9 +109,9 @@ def apply_events(
                 Forgotten("email: this person asked to be forgotten; nothing was stored")
             )
         else:
-            new_id = new_ids.get(event.email) or uuid7()
-            context = rules.Context(project_id, now, new_id, via, batch, limits)
-            outcome.answers.append(_identify(people, event, context, outcome))
+            new_id = new_ids.get(event.email)
+            theirs = replace(context, new_id=new_id) if new_id else context
+            outcome.answers.append(_identify(people, event, theirs, outcome))
     writes = people.writes()
     if writes:
         tx.save(writes)
