@@ -102,7 +102,10 @@ class Customers:
     def tally(
         self, filter: FilterLike = "", by: str = "status", *, project: str | None = None
     ) -> Tally:
-        """`(value, people)` pairs by `status`, `project` or `p.key`, the most frequent first."""
+        """`(value, people)` pairs by `status`, `project` or `p.key`, the most frequent first.
+
+        29 and 29.0 are one value, shown as 29. Raises InvalidFilter.
+        """
         if by not in ("status", "project") and not by.startswith("p."):
             raise InvalidFilter(
                 "by: must be status, project or p.<key>",
@@ -112,7 +115,8 @@ class Customers:
         field = read_param(by) if by.startswith("p.") else by
 
         def question(tx: Transaction, tree: Filter) -> Tally:
-            return tx.tally(tree, field, _known(tx, project), times.now())
+            found = tx.tally(tree, field, _known(tx, project), times.now())
+            return sorted(((_number(value), number) for value, number in found), key=_place)
 
         return self._ask(filter, question)
 
@@ -269,6 +273,18 @@ def read_id(value: UUID | str, field: str) -> UUID:
         return UUID(value)
     except (ValueError, AttributeError, TypeError):
         raise InvalidInput(f"{field}: not an id", field=field) from None
+
+
+def _number(value: Json) -> Json:
+    """The one spelling of a number on every backend: whole ones of 64 bits are ints."""
+    if type(value) is float and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    return float(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
+
+
+def _place(counted: tuple[Json, int]) -> tuple[int, str, str]:
+    value, number = counted
+    return -number, str(value), type(value).__name__
 
 
 def _known(tx: Transaction, project: str | None) -> str | None:

@@ -437,3 +437,23 @@ def test_totals_of_a_product_that_is_not_there_are_refused(crm: TinyCRM) -> None
         assert (caught.value.field, caught.value.choices) == ("project", ("shop",))
     assert crm.customers.tally(by="p.plan", project="shop") == [("pro", 1)]
     assert crm.customers.aggregate("p.mrr", project="shop").sum == 9
+
+
+def test_a_tally_spells_numbers_alike_on_every_backend(crm: TinyCRM) -> None:
+    values = (1, 1.0, True, "1", 2.0, 2.5, 1e16, 1e300, 2**63 - 1, None, False, "true", [], {})
+    for number, value in enumerate(values):
+        crm.project("shop").identify(f"p{number}@example.com", params={"v": value})
+    tally = crm.customers.tally(by="p.v")
+    assert [(repr(value), number) for value, number in tally] == [
+        ("1", 2),
+        ("'1'", 1),
+        ("10000000000000000", 1),
+        ("1e+300", 1),
+        ("2", 1),
+        ("2.5", 1),
+        ("9223372036854775807", 1),
+        ("False", 1),
+        ("None", 1),
+        ("True", 1),
+        ("'true'", 1),
+    ]
