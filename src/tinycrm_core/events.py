@@ -208,7 +208,7 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
     unknown = sorted(str(name) for name in fields if name not in _FIELDS[kind])
     if unknown:
         raise InvalidInput(
-            f"{ascii(unknown[0])[1:61]}: unknown field; {kind} takes {', '.join(_FIELDS[kind])}",
+            f"{ascii(unknown[0])[1:-1][:60]}: unknown field; {kind} takes {', '.join(_FIELDS[kind])}",
             field=unknown[0],
         )
     if "email" not in fields:

@@ -312,12 +312,15 @@ class MemoryStore:
     def begin(
         self, account: str, *, write: bool = True
     ) -> AbstractContextManager[MemoryTransaction]:
-        return self._begin(account)
+        return self._begin(account, write)
 
     @contextmanager
-    def _begin(self, account: str) -> Iterator[MemoryTransaction]:
+    def _begin(self, slug: str, write: bool) -> Iterator[MemoryTransaction]:
         with self._lock:
-            tx = MemoryTransaction(self._accounts.setdefault(account, Account()))
+            account = self._accounts.get(slug) or Account()
+            if write:
+                self._accounts[slug] = account
+            tx = MemoryTransaction(account)
             try:
                 yield tx
             except BaseException:

@@ -457,3 +457,11 @@ def test_a_tally_spells_numbers_alike_on_every_backend(crm: TinyCRM) -> None:
         ("True", 1),
         ("'true'", 1),
     ]
+
+
+def test_an_account_is_made_by_writing_to_it(crm: TinyCRM) -> None:
+    everything(crm)
+    assert crm.account_slug not in crm.store.accounts()
+    crm.project("shop").identify(ALICE)
+    assert crm.account_slug in crm.store.accounts()
+    assert crm.customers.count() == 1
