@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from tests.server.live import Live, serving
 from tinycrm_core.client import TinyCRM
@@ -29,6 +29,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             yield server
 
 
+def failed(faults: list[str], request: Request) -> None:
+    """Note what did not arrive, except what the browser itself gave up to go to another page."""
+    if request.failure != "net::ERR_ABORTED":
+        faults.append(f"failed: {request.url}: {request.failure}")
+
+
 @pytest.fixture
 def visit(browser: Browser, demo: Live) -> Iterator[Visit]:
     """Opens a path through a fresh link; afterwards nothing may have gone wrong in the page."""
@@ -50,7 +56,7 @@ def visit(browser: Browser, demo: Live) -> Iterator[Visit]:
         page = context.new_page()
         page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+        page.on("requestfailed", lambda request: failed(faults, request))
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
         page.goto(f"{demo.url}/enter?code={demo.entrance.new_code()}")
         if path != "/":
