@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.concurrency.databases import broken
-from tests.concurrency.together import FULL, Meeting, in_processes
+from tests.concurrency.together import FULL, PATIENCE, Meeting, in_processes
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import Conflict, NotFound
 
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
 ROUNDS = 500 if FULL else 60
 
 

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import event
 
 from tests.concurrency.databases import broken, rows, sqlite_url
-from tests.concurrency.together import FULL, Meeting, in_processes, in_threads
+from tests.concurrency.together import FULL, PATIENCE, Meeting, in_processes, in_threads
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.events import Identify
 from tinycrm_core.limits import Limits
 
+pytestmark = pytest.mark.timeout(PATIENCE + 10)
 ROUNDS = 200 if FULL else 20
 WIDE = Limits(keys=1000)
 

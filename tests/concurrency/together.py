@@ -12,7 +12,9 @@ from typing import Any
 FULL = "TINYCRM_TEST_FULL" in os.environ
 """Whether to run as often as the figures we publish say, instead of for a few seconds."""
 
-PATIENCE = 110
+PATIENCE = 1800 if FULL else 110
+"""Seconds until a test that should be through is ended."""
+
 # Children come from a process that has imported everything and done nothing.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
