@@ -106,7 +106,7 @@ class Customers:
 
         29 and 29.0 are one value, shown as 29. Raises InvalidFilter.
         """
-        if by not in ("status", "project") and not by.startswith("p."):
+        if by not in ("status", "project") and not str(by).startswith("p."):
             raise InvalidFilter(
                 "by: must be status, project or p.<key>",
                 field="by",

@@ -38,12 +38,16 @@ def read_filter(filter: FilterLike, projects: Collection[str] | None = None) -> 
     if isinstance(filter, And | Or | Not | On | Condition):
         # Text is the one place where trees are checked, so a tree takes that way too.
         return parse(format(normalise(filter)), projects=projects)
+    if not isinstance(filter, Sequence):
+        raise InvalidFilter(
+            f"filter: expected text, a tree or query pairs, not {type(filter).__name__}"
+        )
     return from_pairs(filter, projects=projects)
 
 
 def read_sort(text: str, projects: Collection[str] | None = None) -> Sort:
     """An order such as `-seen`, `name`, `-p.mrr@analytics`, `active@shop`."""
-    spelled = text.strip()
+    spelled = _text(text, "sort").strip()
     descending = spelled.startswith("-")
     field = spelled[1:] if descending else spelled
     if field in SORT_FIELDS:
@@ -66,6 +70,12 @@ def read_sort(text: str, projects: Collection[str] | None = None) -> Sort:
     )
 
 
+def _text(value: object, field: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise InvalidFilter(f"{field}: expected text, not {type(value).__name__}", field=field)
+
+
 def _split(field: str) -> tuple[str, str | None]:
     """The field and the product behind its last `@`, unless that is inside quotes."""
     name, at, project = field.rpartition("@")
@@ -84,7 +94,7 @@ def _param(field: str) -> Param:
 
 def read_param(text: str) -> Param:
     """The param of `p.mrr`, `p.billing.plan` or `p."a.b"`."""
-    if not text.startswith("p."):
+    if not _text(text, "param").startswith("p."):
         raise InvalidFilter(f"param: {ascii(text)[:80]} does not start with p.", field="param")
     return _param(text)
 
