@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from tinycrm_core.model import ABSENT, Json
-from tinycrm_core.state import Marks, MembershipState
+from tinycrm_core.state import NO_MARKS, Marks, MembershipState
 
 KeyWrite: TypeAlias = tuple[str, Json, int]
 """A key, its value (ABSENT: unset) and the event time."""
@@ -123,7 +123,8 @@ class Registers:
         """`params`, `params_at` and `marks` for the state; one spelling for one content."""
         params_at = max(self.at.values(), default=0)
         at = {k: t for k, t in self.at.items() if t != params_at or k in self.once}
-        return self.params, params_at, Marks(at, self.gone, self.once)
+        marks = Marks(at, self.gone, self.once) if at or self.gone or self.once else NO_MARKS
+        return self.params, params_at, marks
 
 
 def writes_of(membership: MembershipState) -> tuple[list[KeyWrite], list[KeyWrite]]:
