@@ -207,10 +207,8 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
         raise InvalidInput("type: expected identify or ping", field="type")
     unknown = sorted(str(name) for name in fields if name not in _FIELDS[kind])
     if unknown:
-        raise InvalidInput(
-            f"{ascii(unknown[0])[1:-1][:60]}: unknown field; {kind} takes {', '.join(_FIELDS[kind])}",
-            field=unknown[0],
-        )
+        name, known = ascii(unknown[0])[1:-1][:60], ", ".join(_FIELDS[kind])
+        raise InvalidInput(f"{name}: unknown field; {kind} takes {known}", field=unknown[0])
     if "email" not in fields:
         raise InvalidInput("email: missing", field="email")
     for name in _TIMES:

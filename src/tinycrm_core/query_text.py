@@ -38,11 +38,11 @@ def read_filter(filter: FilterLike, projects: Collection[str] | None = None) -> 
     if isinstance(filter, And | Or | Not | On | Condition):
         # Text is the one place where trees are checked, so a tree takes that way too.
         return parse(format(normalise(filter)), projects=projects)
-    if not isinstance(filter, Sequence):
-        raise InvalidFilter(
-            f"filter: expected text, a tree or query pairs, not {type(filter).__name__}"
-        )
-    return from_pairs(filter, projects=projects)
+    if isinstance(filter, Sequence) and not isinstance(filter, str):
+        return from_pairs(filter, projects=projects)
+    raise InvalidFilter(
+        f"filter: expected text, a tree or query pairs, not {type(filter).__name__}"
+    )
 
 
 def read_sort(text: str, projects: Collection[str] | None = None) -> Sort:
