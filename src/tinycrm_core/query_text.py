@@ -38,8 +38,9 @@ def read_filter(filter: FilterLike, projects: Collection[str] | None = None) -> 
     if isinstance(filter, And | Or | Not | On | Condition):
         # Text is the one place where trees are checked, so a tree takes that way too.
         return parse(format(normalise(filter)), projects=projects)
-    if isinstance(filter, Sequence) and not isinstance(filter, str):
-        return from_pairs(filter, projects=projects)
+    pairs: object = filter  # callers need not be type-checked
+    if isinstance(pairs, Sequence):
+        return from_pairs(pairs, projects=projects)
     raise InvalidFilter(
         f"filter: expected text, a tree or query pairs, not {type(filter).__name__}"
     )
