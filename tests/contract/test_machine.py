@@ -273,4 +273,4 @@ def test_three_backends_and_the_model_agree(
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert machine.steps >= (2000 if FULL else 200)
+    assert machine.steps >= (2000 if FULL else 100)

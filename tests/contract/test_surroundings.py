@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 from uuid import uuid4
@@ -11,6 +10,7 @@ import blinker
 import pytest
 
 from tests.contract.seen import everything
+from tests.loops import finish
 from tinycrm_core import (
     Forgotten,
     Identify,
@@ -108,7 +108,7 @@ def test_the_awaitable_twins(crm: TinyCRM) -> None:
         first = await shop.aidentify(ALICE, status="paid", at=day(1))
         return first.action, await shop.aping(ALICE, at=day(2)), await shop.aping(BOB)
 
-    assert asyncio.run(calls()) == ("created", True, False)
+    assert finish(calls()) == ("created", True, False)
     assert (on(crm).status, on(crm).last_active_at) == ("paid", day(2))
 
 
@@ -120,7 +120,7 @@ def test_a_bound_client_speaks_for_its_product(crm: TinyCRM) -> None:
     async def calls() -> tuple[Any, ...]:
         return (await bound.aidentify(ALICE)).action, await bound.aping(ALICE)
 
-    assert asyncio.run(calls()) == ("unchanged", True)
+    assert finish(calls()) == ("unchanged", True)
     assert on(crm).status == "paid"
     for call in (crm.identify, crm.ping):
         with pytest.raises(NotSupported):

@@ -118,8 +118,13 @@ from tinycrm_core.errors import StoreError
 import tinycrm_core.sql, alembic.operations, alembic.runtime.migration, alembic.script
 
 folder = Path(sys.argv[1])
+with TinyCRM(f"sqlite:///{folder / 'crm.db'}") as crm:
+    crm.migrate()
+    crm.customers.count(), crm.project("shop").identify("first@example.com")
+    crm.customers.delete("first@example.com")
 if os.geteuid() == 0:  # root may write everything
-    os.chown(folder, 65534, 65534)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 65534, 65534)
     os.setgid(65534)
     os.setuid(65534)
 what, where = sys.argv[2], f"sqlite:///{folder / 'crm.db'}"

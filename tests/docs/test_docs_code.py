@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import tinycrm_core
+from tests.loops import aside
 from tests.sources import ROOT
 
 REASONS = {
@@ -86,28 +86,19 @@ def run(page: str, name: str, folder: Path) -> None:
             run_console(block, folder)
 
 
-UNTIL_THE_CLIENT = pytest.mark.xfail(
-    not hasattr(tinycrm_core, "TinyCRM"),
-    reason="the client is being written",
-    raises=ImportError,
-    strict=True,
-)
-
-
 @pytest.mark.parametrize(
     "path",
     [
         pytest.param(
             path,
             id=str(path.relative_to(ROOT)),
-            marks=[UNTIL_THE_CLIENT] if "import TinyCRM" in path.read_text("utf-8") else [],
         )
         for path in PAGES
     ],
 )
 def test_the_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run(path.read_text("utf-8"), str(path), tmp_path)
+    aside(run, path.read_text("utf-8"), str(path), tmp_path)
 
 
 def test_the_blocks_of_a_page_share_their_names(tmp_path: Path) -> None:
