@@ -98,7 +98,7 @@ def apply_events(
         for event in events
         if isinstance(event, Identify) and event.email not in people.ids
     )
-    refused, new_ids = _claim(tx, people, unknown) if unknown else (set(), {})
+    refused, new_ids = _claim(tx, unknown) if unknown else (set(), {})
     outcome = Outcome()
     context = rules.Context(project_id, now, None, via, batch, limits)
     for event in events:
@@ -118,18 +118,14 @@ def apply_events(
     return outcome
 
 
-def _claim(
-    tx: Transaction, people: _People, unknown: Iterable[str]
-) -> tuple[set[str], dict[str, UUID]]:
+def _claim(tx: Transaction, unknown: Iterable[str]) -> tuple[set[str], dict[str, UUID]]:
     """Take the unknown addresses, except those of people who asked to be forgotten."""
     digests = {digest(tx.secret(), email): email for email in unknown}
     refused = {digests[each] for each in tx.forgotten(digests)}
     new_ids = {email: uuid7() for email in digests.values() if email not in refused}
-    lost = new_ids.keys() - tx.claim(new_ids) if new_ids else set()
-    if lost:
-        people.add(tx.load(lost))
-        if any(email not in people.ids for email in lost):
-            raise Retry("an address was taken and released by someone else at this moment")
+    if new_ids and len(tx.claim(new_ids)) < len(new_ids):
+        # Loading their owners here would lock people out of order; the next try loads them first.
+        raise Retry("somebody else took one of the addresses at this moment")
     return refused, new_ids
 
 
