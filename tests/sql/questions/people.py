@@ -29,8 +29,13 @@ class Reading:
 
     connection: sa.Connection
     tables: Tables
-    has_trigrams: bool = True
     account_id: int = ACCOUNT
+    has_trigrams: bool = True
+
+    def __post_init__(self) -> None:
+        if self.dialect == "postgresql":
+            there = self.connection.exec_driver_sql(f"SELECT to_regclass('{TRIGRAM_INDEX}')")
+            self.has_trigrams = there.scalar_one() is not None
 
     @property
     def dialect(self) -> str:
@@ -58,10 +63,7 @@ def created(url: str) -> sa.Engine:
                 "tokenize='trigram case_sensitive 1')"
             )
         else:
-            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-            connection.exec_driver_sql(
-                f"CREATE INDEX {TRIGRAM_INDEX} ON tinycrm_customers USING gin (search gin_trgm_ops)"
-            )
+            _index_trigrams(connection)
         for account in (ACCOUNT, NEIGHBOUR):
             values = {"account_id": account, "slug": str(account), "secret": b""}
             connection.execute(
@@ -73,6 +75,16 @@ def created(url: str) -> sa.Engine:
                     tables.projects.insert(), values | {"hue": "leaf", "created_at": 0}
                 )
     return engine
+
+
+def _index_trigrams(connection: sa.Connection) -> None:
+    """As the store does it: only where PostgreSQL brings the extension along."""
+    known = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'"
+    if connection.exec_driver_sql(known).scalar_one():
+        connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        connection.exec_driver_sql(
+            f"CREATE INDEX {TRIGRAM_INDEX} ON tinycrm_customers USING gin (search gin_trgm_ops)"
+        )
 
 
 def rows(customer: Customer, account: int = ACCOUNT) -> dict[str, list[dict[str, Any]]]:
