@@ -150,10 +150,10 @@ def test_V2_pathological_input_takes_less_than_5_ms(text: str) -> None:
     canonical("é@münchen.de")  # the libraries are loaded once, at the first such address
     durations = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         with contextlib.suppress(InvalidEmail):
             canonical(text)
-        durations.append(time.perf_counter() - start)
+        durations.append(time.process_time() - start)
     assert min(durations) < 0.005
 
 

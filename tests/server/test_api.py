@@ -183,7 +183,7 @@ def test_a7_bodies_are_read_strictly(live: Live, name: str) -> None:
     assert answer.status == 422, answer.text
     assert set(answer.error) == {"code", "message", "field"}
     assert live.crm.customers.count() == 0
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 20
 
 
 @pytest.mark.parametrize(

@@ -230,10 +230,10 @@ def test_an_export_is_a_stream_i7() -> None:
     )
     assert len(ahead) == 200
     assert max(ahead) < 200_000, "bytes read before their rows are done"
-    start = time.perf_counter()
+    start = time.process_time()
     chunks = csv_chunks(crm)
     header, first = next(chunks), next(chunks)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert header == "email,name,aliases,created,seen,project,status,joined,active,params\r\n"
     assert 100 <= first.count("\r\n") <= 500
     assert max(map(len, chunks)) < 100_000

@@ -122,9 +122,9 @@ def test_a_header_with_many_other_delimiters_inside_i3() -> None:
 
 def test_ten_megabytes_in_one_cell_i3() -> None:
     cell = "x;," * 3_500_000
-    start = time.perf_counter()
+    start = time.process_time()
     _, report = take(f'email,note\na@example.com,"{cell}"\nb@example.com,short\n'.encode())
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert (report.created, report.rejected) == (1, 1)
     assert "larger than" in report.rejects[0].reason
     with pytest.raises(InvalidFile, match="line 2 is longer"):
