@@ -266,11 +266,11 @@ def test_three_backends_and_the_model_agree(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=80 if FULL else 20,
+            max_examples=80 if FULL else 40,
             stateful_step_count=60 if FULL else 40,
             deadline=None,
             phases=[Phase.reuse, Phase.generate],  # making a failure small takes minutes
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert machine.steps >= (2000 if FULL else 100)
+    assert machine.steps >= (2000 if FULL else 200)

@@ -101,7 +101,7 @@ def test_a4_a_revoked_key_is_dead_within_a_second(live: Live) -> None:
     assert live.post("/v1/identify", ALICE).status == 200
     (ident,) = [key.id for key, slug in live.crm.keys.list() if slug == "newsletter"]
     live.crm.keys.revoke(ident)
-    time.sleep(1.05)
+    time.sleep(1.05)  # the promise is about the clock: remembered keys expire after a second
     assert live.post("/v1/identify", ALICE).status == 401
 
 
@@ -183,7 +183,7 @@ def test_a7_bodies_are_read_strictly(live: Live, name: str) -> None:
     assert answer.status == 422, answer.text
     assert set(answer.error) == {"code", "message", "field"}
     assert live.crm.customers.count() == 0
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize(
