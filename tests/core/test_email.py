@@ -145,16 +145,21 @@ PATHOLOGICAL = {
 }
 
 
-@pytest.mark.parametrize("text", PATHOLOGICAL.values(), ids=PATHOLOGICAL)
-def test_V2_pathological_input_takes_less_than_5_ms(text: str) -> None:
-    canonical("é@münchen.de")  # the libraries are loaded once, at the first such address
+def _seconds(text: str) -> float:
     durations = []
     for _ in range(5):
         start = time.process_time()
         with contextlib.suppress(InvalidEmail):
             canonical(text)
         durations.append(time.process_time() - start)
-    assert min(durations) < 0.005
+    return min(durations)
+
+
+@pytest.mark.parametrize("text", PATHOLOGICAL.values(), ids=PATHOLOGICAL)
+def test_V2_pathological_input_takes_less_than_5_ms(text: str) -> None:
+    # An ordinary address with an umlaut takes a tenth of a millisecond where 5 ms were promised.
+    canonical("é@münchen.de")  # the libraries are loaded once, at the first such address
+    assert _seconds(text) < 50 * _seconds("é@münchen.de")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -213,14 +212,16 @@ def test_a_question_that_takes_too_long_ends(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tinycrm_core.sql.store.QUESTION_SECONDS", 1)
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-    started = time.monotonic()
+    # Not quite endless, so that without a bound this fails instead of hanging.
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000000) "
+        "SELECT max(i) FROM n"
+    )
     with (
         pytest.raises(StoreError, match="longer than it may"),
         store.begin(ACCOUNT, write=False) as tx,
     ):
         tx.connection.exec_driver_sql(endless)
-    assert time.monotonic() - started < 10
     project(store)
 
 
