@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 from uuid import UUID
 
-from tinycrm_core import merge as rules
+from tinycrm_core import merge, rules
 from tinycrm_core.errors import Conflict, Forgotten, NotFound, Retry, TinyCRMError
 from tinycrm_core.events import Event, Identify, Ping
 from tinycrm_core.ids import uuid7
@@ -196,8 +196,8 @@ def _entry(
 def merge_customers(tx: Transaction, keep: str, absorb: str, *, now: int, via: str) -> MergeState:
     """Make one customer of two. Raises NotFound, or Conflict if they are one already."""
     kept, absorbed = require_two(tx, keep, absorb)
-    merged = rules.merge(kept, absorbed)
-    strands = tuple(each.id for each in rules.strands_in(absorbed))
+    merged = merge.merge(kept, absorbed)
+    strands = tuple(each.id for each in merge.strands_in(absorbed))
     record = MergeState(
         uuid7(), kept.id, absorbed.id, kept.email, absorbed.emails, strands, now, via
     )
@@ -219,7 +219,7 @@ def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeS
         raise Conflict("merge_id: this merge was undone already", field="merge_id")
     (state,) = require(tx, record.absorb_emails[0])
     before = (record.keep_email, *record.absorb_emails)
-    parts = rules.split(state, record.strands, record.absorb_id, before)
+    parts = merge.split(state, record.strands, record.absorb_id, before)
     if parts is None:
         raise Conflict("merge_id: these people are apart already", field="merge_id")
     staying, leaving = parts
@@ -227,7 +227,7 @@ def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeS
     stayed = _entry(staying, staying.email, "undo_merge", now, via, changes=change)
     left = _entry(leaving, leaving.email, "undo_merge", now, via, changes=change)
     tx.save([Write(state, staying, (stayed,)), Write(None, leaving, (left,))])
-    tx.move_history(state.id, leaving.id, [each.id for each in rules.strands_in(leaving)])
+    tx.move_history(state.id, leaving.id, [each.id for each in merge.strands_in(leaving)])
     involved = {m.id: m for each in state.strands for m in tx.merges(each.id) if m.id != record.id}
     for other in involved.values():
         parted = _parted(_parted(other, staying, leaving), leaving, staying)
@@ -238,23 +238,23 @@ def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeS
     return undone
 
 
-def _parted(merge: MergeState, mine: CustomerState, gone: CustomerState) -> MergeState:
+def _parted(record: MergeState, mine: CustomerState, gone: CustomerState) -> MergeState:
     """A merge of `mine` without what it said of `gone`, who goes another way from now on.
 
     Otherwise undoing it would take away people who came back by a later merge, and deleting
     one person would leave an address in the records of the other.
     """
-    ids = {each.id for each in rules.strands_in(mine)}
-    if merge.absorb_id in ids:
-        others = {each.id for each in rules.strands_in(gone)}
-        merge = replace(
-            merge,
-            strands=tuple(each for each in merge.strands if each not in others),
-            absorb_emails=tuple(each for each in merge.absorb_emails if each not in gone.emails),
+    ids = {each.id for each in merge.strands_in(mine)}
+    if record.absorb_id in ids:
+        others = {each.id for each in merge.strands_in(gone)}
+        record = replace(
+            record,
+            strands=tuple(each for each in record.strands if each not in others),
+            absorb_emails=tuple(each for each in record.absorb_emails if each not in gone.emails),
         )
-    if merge.keep_id in ids and merge.keep_email in gone.emails:
-        merge = replace(merge, keep_email=mine.email)
-    return merge
+    if record.keep_id in ids and record.keep_email in gone.emails:
+        record = replace(record, keep_email=mine.email)
+    return record
 
 
 def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> MergeState | None:
@@ -272,7 +272,7 @@ def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> 
             raise Forgotten("new: this person asked to be forgotten", field="new")
         if not tx.claim({new: state.id}):
             raise Retry("the new address was taken by someone else at this moment")
-    after = rules.rename(state, old, new)
+    after = merge.rename(state, old, new)
     owner = rules.strand_of(after, new) if after.strands else after
     # The entry leaves with the address; it must not take along that of somebody merged.
     old_email = {"old": state.email} if state.email in owner.emails else {}

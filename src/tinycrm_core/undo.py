@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tinycrm_core.merge import ACTIVE, CREATED, JOINED, join, strands_in
+from tinycrm_core.merge import join, strands_in
 from tinycrm_core.model import ABSENT, Json
 from tinycrm_core.registers import Registers, same
+from tinycrm_core.rules import ACTIVE, CREATED, JOINED
 from tinycrm_core.state import DEFAULT_AT, CustomerState, Entry, MembershipState
 
 

@@ -12,7 +12,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycrm_core import merge as rules
+from tinycrm_core import merge as joining
+from tinycrm_core import rules
 from tinycrm_core.events import STATUSES, Identify
 from tinycrm_core.state import CustomerState, MembershipState
 
@@ -113,10 +114,10 @@ def test_merging_separately_fed_people_equals_feeding_one(
 ) -> None:
     parts = [fed([each for each in sequence if each[1].email == email]) for email in PEOPLE]
     present = [parts[index] for index in order if parts[index] is not None]
-    merged = reduce(rules.merge, present)
+    merged = reduce(joining.merge, present)
     whole = fed([(project, replace(event, email=PEOPLE[0])) for project, event in sequence])
     assert fields(merged) == fields(whole)
-    assert rules.strands_in(merged) == tuple(present)
+    assert joining.strands_in(merged) == tuple(present)
 
 
 @given(st.data())
@@ -142,7 +143,7 @@ def test_a_merged_customer_is_always_the_join_of_its_strands(data: st.DataObject
             one, two = holder(email), alone[other]
             if one is not None and one.id != two.id:
                 del alone[other]
-                put(rules.merge(one, two), email)
+                put(joining.merge(one, two), email)
 
         def holder(email: str) -> CustomerState | None:
             return next((state for state in alone.values() if email in state.emails), None)
@@ -157,7 +158,7 @@ def test_a_merged_customer_is_always_the_join_of_its_strands(data: st.DataObject
         data.draw(st.sampled_from(choices))()
         for state in alone.values():
             if state.strands:
-                joined = rules.join(state.id, state.emails, state.strands)
+                joined = joining.join(state.id, state.emails, state.strands)
                 assert content(joined) == content(state)
 
 
@@ -168,12 +169,12 @@ def test_splitting_takes_back_merging(
     """Each part ends as if the merge had never been."""
     parts = {email: fed([e for e in before if e[1].email == email]) for email in PEOPLE}
     present = [part for part in parts.values() if part is not None]
-    merged = reduce(rules.merge, present)
+    merged = reduce(joining.merge, present)
     later = [each for each in after if parts[each[1].email] is not None]
     for number, each in enumerate(later):
         merged = feed(merged, number, each)
     for part in present[1:]:
-        split = rules.split(merged, [part.id], part.id)
+        split = joining.split(merged, [part.id], part.id)
         assert split is not None
         merged, left = split
         expected = fed([e for e in (*before, *later) if e[1].email == part.email])

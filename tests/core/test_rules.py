@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tinycrm_core import merge as rules
+from tinycrm_core import merge, rules
 from tinycrm_core.events import Identify
 from tinycrm_core.limits import Limits
 from tinycrm_core.model import ABSENT
@@ -171,7 +171,7 @@ def test_ping_moves_one_time_forward() -> None:
 
 def test_a_ping_reaches_the_strand_of_its_address_or_the_first_on_the_product() -> None:
     ann, ben = told(told(None, at=1), project=NEWS, at=1), told(None, BEN, NEWS, at=1)
-    merged = rules.merge(ann, ben)
+    merged = merge.merge(ann, ben)
     for project, strand in ((NEWS, 1), (SHOP, 0)):
         pinged = rules.ping(merged, BEN, project, 9)
         assert pinged is not None
@@ -181,31 +181,31 @@ def test_a_ping_reaches_the_strand_of_its_address_or_the_first_on_the_product() 
 
 # Merging ---------------------------------------------------------------------------------------
 def test_the_addresses_of_the_absorbed_come_last() -> None:
-    ann = rules.rename(told(None, at=1), ANN, "ann2@example.com")
-    merged = rules.merge(ann, told(None, BEN, at=1))
+    ann = merge.rename(told(None, at=1), ANN, "ann2@example.com")
+    merged = merge.merge(ann, told(None, BEN, at=1))
     assert merged.emails == ("ann2@example.com", ANN, BEN)
     assert [strand.emails for strand in merged.strands] == [("ann2@example.com", ANN), (BEN,)]
 
 
 def test_nobody_parts_from_who_is_not_there() -> None:
     ann, ben = told(None, at=1), told(None, BEN, at=1)
-    merged = rules.merge(ann, ben)
-    assert rules.split(merged, [UUID(int=0)], UUID(int=0)) is None
-    assert rules.split(merged, [ann.id, ben.id], ben.id) is None
-    assert rules.split(ann, [ann.id], ann.id) is None
+    merged = merge.merge(ann, ben)
+    assert merge.split(merged, [UUID(int=0)], UUID(int=0)) is None
+    assert merge.split(merged, [ann.id, ben.id], ben.id) is None
+    assert merge.split(ann, [ann.id], ann.id) is None
 
 
 def test_conflicts_are_only_different_values_of_the_same_field() -> None:
     ann = told(None, name="A", status="paid", params={"same": 1, "k": 1, "mine": 1}, at=2)
     ben = told(None, BEN, name="A", status="trial", params={"same": 1, "k": 1.0}, at=1)
-    found = {each.field: (each.keep, each.absorb, each.kept) for each in rules.conflicts(ann, ben)}
+    found = {each.field: (each.keep, each.absorb, each.kept) for each in merge.conflicts(ann, ben)}
     assert found == {"status": ("paid", "trial", "paid"), "params.k": (1, 1.0, 1)}
-    assert rules.conflicts(ann, told(None, BEN, NEWS, status="free")) == []
+    assert merge.conflicts(ann, told(None, BEN, NEWS, status="free")) == []
 
 
 def test_a_dropped_product_is_gone_from_every_strand() -> None:
-    merged = rules.merge(told(None, at=1), told(told(None, BEN, at=1), BEN, NEWS, at=2))
-    dropped = rules.drop_project(merged, SHOP)
+    merged = merge.merge(told(None, at=1), told(told(None, BEN, at=1), BEN, NEWS, at=2))
+    dropped = merge.drop_project(merged, SHOP)
     assert list(dropped.memberships) == [NEWS]
     assert [list(strand.memberships) for strand in dropped.strands] == [[], [NEWS]]
 
@@ -276,7 +276,7 @@ def test_several_rows_are_undone_from_the_last_to_the_first() -> None:
 def test_a_merged_person_is_undone_by_strand() -> None:
     ann = told(None, params={"k": "ann"}, at=5)
     ben, entry = imported(None, BEN, at=9, params={"k": "ben"})
-    undone = undo_entries(rules.merge(ann, ben), [entry])
+    undone = undo_entries(merge.merge(ann, ben), [entry])
     assert undone is not None
     assert undone.memberships[SHOP].params == {"k": "ann"}
     assert undone.emails == (ANN, BEN)
