@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_integrations.web.customers import customers_view
-from tinycrm_integrations.web.links import ASSETS, Links, asset
-from tinycrm_integrations.web.person import person_view
-from tinycrm_integrations.web.render import View, render
+from tinycrm_integrations.fastapi.mount import admin_router
+from tinycrm_integrations.starlette.mount import native
+from tinycrm_integrations.web import http
+from tinycrm_integrations.web.admin import Admin
+from tinycrm_integrations.web.links import Links
+from tinycrm_integrations.web.visit import Visit
 from tinycrm_server.auth import refuse_keys_in_url
 from tinycrm_server.entrance import COOKIE, SESSION_SECONDS, Entrance
 
@@ -23,74 +27,49 @@ HOW = (
 )
 
 
-def pages_router(crm: TinyCRM, entrance: Entrance) -> APIRouter:
-    """The routes of the pages. Handlers are plain functions, so they run in threads."""
+def pages_router(crm: TinyCRM, entrance: Entrance, api: APIRouter) -> APIRouter:
+    """The admin for whoever came through the entrance. It takes every path that is left over."""
     router = APIRouter(include_in_schema=False)
-
-    def page(request: Request, view: View) -> Response:
-        theme = request.cookies.get("theme")
-        html = render(
-            view,
-            _links(request),
-            now=datetime.now(UTC),
-            theme=theme if theme in ("light", "dark") else None,
-        )
-        return HTMLResponse(html.encode("utf-8", "replace"), view.status)
+    admin = Admin(crm)
 
     def outside(request: Request, title: str = "This page needs a link") -> Response:
         entrance.knock()
-        return page(request, View(401, "message.html", {"title": title, "lines": HOW}))
+        links = Links(request.scope.get("root_path", "").rstrip("/"))
+        asked = http.Request("GET", request.url.path, headers=dict(request.headers))
+        visit = Visit(crm, asked, links, datetime.now(UTC))
+        return native(admin.message(visit, 401, title, *HOW))
 
-    def inside(request: Request) -> bool:
-        return entrance.admits(request.cookies.get(COOKIE))
-
-    @router.get("/")
-    def customers(request: Request) -> Response:
+    def allowed(request: Request) -> Any:
+        """The dependency of the admin: the owner, the way in, or what the API has to say."""
         refuse_keys_in_url(request)
-        if not inside(request):
-            return outside(request)
-        pairs = request.query_params.multi_items()
-        return page(request, customers_view(crm, pairs, _links(request)))
-
-    @router.get("/customers/{ident}")
-    def customer(request: Request, ident: str) -> Response:
-        refuse_keys_in_url(request)
-        if not inside(request):
-            return outside(request)
-        view = person_view(crm, ident, _links(request))
-        missing = {
-            "title": "There is nobody here",
-            "lines": ("The person was merged into another one, deleted, or never existed.",),
-        }
-        return page(request, view or View(404, "message.html", missing))
+        if request.url.path.startswith("/v1/"):
+            known = any(each.matches(request.scope)[0] == Match.PARTIAL for each in api.routes)
+            raise HTTPException(405 if known else 404)
+        if entrance.admits(request.cookies.get(COOKIE)) or _is_static(request):
+            return True
+        return outside(request)
 
     @router.get("/enter")
     def enter(request: Request, code: str = "") -> Response:
         token = entrance.enter(code)
         if token is None:
             return outside(request, "This link was used before, is too old, or is wrong")
-        links = _links(request)
-        response = RedirectResponse(links.customers(), 303)
+        path = request.scope.get("root_path", "").rstrip("/") + "/"
+        response = RedirectResponse(path, 303)
         response.set_cookie(
             COOKIE,
             token,
             max_age=SESSION_SECONDS,
-            path=links.to("/"),
+            path=path,
             secure=request.url.scheme == "https",
             httponly=True,
             samesite="lax",
         )
         return response
 
-    @router.get("/static/{version}/{name}")
-    def static(request: Request, version: str, name: str) -> Response:
-        if name not in ASSETS or version != _links(request).version:
-            return Response("not found", 404, media_type="text/plain")
-        keep = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return Response(asset(name), 200, keep, media_type=ASSETS[name])
-
+    router.include_router(admin_router(crm, authorize=allowed))
     return router
 
 
-def _links(request: Request) -> Links:
-    return Links(request.scope.get("root_path", "").rstrip("/"))
+def _is_static(request: Request) -> bool:
+    return str(request.path_params.get("below", "")).startswith("/static/")

@@ -8,8 +8,8 @@ import pytest
 
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.filters import EVERYBODY, parse
-from tinycrm_integrations.web.columns import param_columns
 from tinycrm_integrations.web.links import Links, shown
+from tinycrm_integrations.web.pages.columns import param_columns
 from tinycrm_integrations.web.render import ago, said
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
-from tinycrm_integrations.web.links import Links, shown
+from tinycrm_integrations.web.links import shown
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -19,37 +17,24 @@ CONTENT_SECURITY_POLICY = (
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer: that turns the Origin of our own forms into "null".
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 """What every page is sent with."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A page before it is HTML: the status of the answer, the template and what it shows."""
-
-    status: int
-    template: str
-    context: Mapping[str, Any] = field(default_factory=dict)
-
-
-def render(view: View, links: Links, *, now: datetime, theme: str | None = None) -> str:
-    """The HTML of a view. `theme` is `light`, `dark` or None for what the system prefers."""
-    context = {"links": links, "now": now, "theme": theme, **view.context}
-    return _environment().get_template(view.template).render(context)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tinycrm_integrations.web"),
+def environment(templates_dirs: Sequence[str | Path] = ()) -> Environment:
+    """The templates; a file of the same name in one of `templates_dirs` comes before ours."""
+    ours = PackageLoader("tinycrm_integrations.web")
+    found = Environment(
+        loader=ChoiceLoader([*(FileSystemLoader(each) for each in templates_dirs), ours]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    found.filters |= {
         "ago": ago,
         "day": day,
         "moment": moment,
@@ -57,7 +42,7 @@ def _environment() -> Environment:
         "said": said,
         "shown": shown,
     }
-    return environment
+    return found
 
 
 def ago(then: datetime, now: datetime) -> str:

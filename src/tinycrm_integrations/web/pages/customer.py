@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from tinycrm_core.client import TinyCRM
+from tinycrm_core.errors import NotFound
 from tinycrm_core.model import ABSENT, Change, Json, Membership
-from tinycrm_integrations.web.columns import spelled
-from tinycrm_integrations.web.customers import frame
 from tinycrm_integrations.web.links import Links, shown
-from tinycrm_integrations.web.render import View
+from tinycrm_integrations.web.pages.columns import spelled
+from tinycrm_integrations.web.routes import Route
+from tinycrm_integrations.web.visit import View, Visit
 
 MAX_HISTORY = 200
 """Changes on the page; the newest are shown."""
@@ -22,32 +22,29 @@ LONGEST = 120
 """Characters of a value in the history; more ends in an ellipsis."""
 
 
-def person_view(crm: TinyCRM, ident: str, links: Links) -> View | None:
-    """The page of the customer with this id, or None if there is none."""
+def customer(visit: Visit, ident: str) -> View:
+    """The page of the customer with this id. Raises NotFound."""
+    crm, links = visit.crm, visit.links
     try:
-        customer = crm.customers.get_by_id(UUID(ident))
+        found = crm.customers.get_by_id(UUID(ident))
     except ValueError:
-        return None
-    if customer is None:
-        return None
-    history = crm.customers.history(customer.email)
-    projects = crm.projects.list()
-    held = {each.project for each in customer.memberships}
-    context = frame(crm, projects, links, None)
-    context["spine"] = [each for each in projects if each.slug in held]
-    context |= {
-        "customer": customer,
-        "title": customer.name or customer.email,
+        found = None
+    if found is None:
+        raise NotFound("the person was merged into another one, deleted, or never existed")
+    history = crm.customers.history(found.email)
+    context = {
+        "customer": found,
+        "title": found.name or found.email,
         "standing": [
             (words, status, slugs)
             for words, status in _STANDING
-            if (slugs := [m.project for m in customer.memberships if m.status == status])
+            if (slugs := [m.project for m in found.memberships if m.status == status])
         ],
-        "facts": {each.project: _facts(each, links) for each in customer.memberships},
+        "facts": {each.project: _facts(each, links) for each in found.memberships},
         "history": [_line(each) for each in history[:MAX_HISTORY]],
         "changes": len(history),
     }
-    return View(200, "customer.html", context)
+    return View("customer.html", context, products={m.project for m in found.memberships})
 
 
 def _facts(membership: Membership, links: Links) -> list[tuple[str, Json, str | None]]:
@@ -79,3 +76,6 @@ def _cut(value: Json) -> Json:
         return None
     text = shown(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+ROUTES = (Route("GET", "/customers/{ident}", customer),)

@@ -1,20 +1,19 @@
-"""The customers page: query pairs in, a view out."""
+"""The customers page: all its state is in the query pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tinycrm_core import filters
-from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import InvalidFilter
-from tinycrm_core.filters import And, Filter, Not, On, Or
-from tinycrm_core.model import Customer, Project
-from tinycrm_integrations.web.broken import broken_view
-from tinycrm_integrations.web.columns import Column, param_columns
+from tinycrm_core.filters import And, Filter
+from tinycrm_core.model import Customer
 from tinycrm_integrations.web.links import Links
-from tinycrm_integrations.web.render import View
+from tinycrm_integrations.web.pages.broken import broken
+from tinycrm_integrations.web.pages.columns import Column, param_columns
+from tinycrm_integrations.web.routes import Route
+from tinycrm_integrations.web.visit import View, Visit
 
 LIMIT = 50
 CAP = 10_000
@@ -30,12 +29,6 @@ SORTED_BY = {
     "created": "newest first",
     "projects": "most products first",
 }
-TABS = (
-    ("Everyone", ""),
-    ("On two or more", "projects>=2"),
-    ("Quiet for 30 days", "seen<-30d"),
-)
-"""Segments that need no saving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,82 +73,37 @@ class Chip:
     without: str
 
 
-def customers_view(crm: TinyCRM, pairs: Sequence[tuple[str, str]], links: Links) -> View:
+def customers(visit: Visit) -> View:
     """The page that a query string asks for; a question that is wrong gets the broken view."""
-    projects = crm.projects.list()
-    asked = Asked(tuple(pairs))
+    crm, links, pairs = visit.crm, visit.links, visit.request.query
+    asked = Asked(pairs)
     try:
         asked = Asked.read(pairs)
-        filter = filters.from_pairs(asked.pairs, projects=[each.slug for each in projects])
+        filter = filters.from_pairs(asked.pairs, projects=visit.slugs)
         page = crm.customers.find(filter, sort=asked.sort, limit=LIMIT, after=asked.after)
         count = crm.customers.count(filter, cap=CAP + 1)
     except InvalidFilter as error:
-        return broken_view(error, asked.pairs, projects, links)
+        return broken(visit, error, asked.pairs)
     columns = param_columns((key for _, key in crm.projects.params()), filter, asked.sort)
-    return View(
-        200,
-        "customers.html",
-        {
-            **frame(crm, projects, links, filter),
-            "text": _text(asked, filter),
-            "kept_sort": asked.sort if asked.sort != SORT else "",
-            "chips": _chips(filter, asked, links),
-            "parts": filters.describe_parts(filter),
-            "title": filters.describe(filter),
-            "customers": page.customers,
-            "badges": _badges(links),
-            "counted": f"more than {CAP:,}" if count > CAP else f"{count:,}",
-            "single": count == 1,
-            "columns": columns,
-            "sorting": _sorting(asked, columns, links),
-            "sorted_by": SORTED_BY.get(asked.sort.lstrip("-"), f"sorted by {asked.sort}"),
-            "next": _next(asked, page.next, links),
-            "previous": _previous(asked, links),
-            "first": links.customers(asked.query()) if asked.after else None,
-            "everybody": filter == filters.EVERYBODY,
-        },
-    )
-
-
-def frame(
-    crm: TinyCRM, projects: Sequence[Project], links: Links, filter: Filter | None
-) -> dict[str, Any]:
-    """What surrounds every page: products, their colours, segments, the spine."""
-    slugs = {each.slug for each in projects}
-    named = (named_products(filter) if filter is not None else set()) & slugs
-    saved = [(each.name, each.filter) for each in crm.segments.list()]
-    return {
-        "projects": projects,
-        "hues": {each.slug: f"hue-{each.hue}" for each in projects},
-        "spine": [each for each in projects if not named or each.slug in named],
-        "tabs": list(_tabs([*TABS, *saved], filter, links)),
-        "text": "",
-        "kept_sort": "",
+    context = {
+        "text": _text(asked, filter),
+        "kept": [("sort", asked.sort)] if asked.sort != SORT else [],
+        "chips": _chips(filter, asked, links),
+        "parts": filters.describe_parts(filter),
+        "title": filters.describe(filter),
+        "customers": page.customers,
+        "badges": _badges(links),
+        "counted": f"more than {CAP:,}" if count > CAP else f"{count:,}",
+        "single": count == 1,
+        "columns": columns,
+        "sorting": _sorting(asked, columns, links),
+        "sorted_by": SORTED_BY.get(asked.sort.lstrip("-"), f"sorted by {asked.sort}"),
+        "next": _next(asked, page.next, links),
+        "previous": _previous(asked, links),
+        "first": links.customers(asked.query()) if asked.after else None,
+        "everybody": filter == filters.EVERYBODY,
     }
-
-
-def _tabs(
-    named: Sequence[tuple[str, str]], current: Filter | None, links: Links
-) -> Iterator[tuple[str, str, bool]]:
-    for name, text in named:
-        try:
-            filter = filters.parse(text)
-        except InvalidFilter:
-            continue
-        yield name, links.filtered(filter) or links.customers(), filter == current
-
-
-def named_products(filter: Filter) -> set[str]:
-    """The products a filter speaks of."""
-    match filter:
-        case And(items) | Or(items):
-            return set().union(*map(named_products, items))
-        case Not(item):
-            return named_products(item)
-        case On(project, conditions):
-            asked = {str(each.value) for each in conditions if each.field == "project"}
-            return asked | ({project} if project else set())
-    return set()
+    return View("customers.html", context, filter=filter)
 
 
 def _text(asked: Asked, filter: Filter) -> str:
@@ -220,3 +168,6 @@ def _previous(asked: Asked, links: Links) -> str | None:
     back = list(asked.back) or [""]
     after = back.pop()
     return links.customers([*asked.query(after=after), *(("back", each) for each in back)])
+
+
+ROUTES = (Route("GET", "/", customers),)

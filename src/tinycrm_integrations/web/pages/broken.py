@@ -7,50 +7,39 @@ from collections.abc import Sequence
 
 from tinycrm_core import filters
 from tinycrm_core.errors import InvalidFilter
-from tinycrm_core.model import Project
-from tinycrm_integrations.web.links import Links, Pairs
-from tinycrm_integrations.web.render import View
+from tinycrm_integrations.web.http import Pairs
+from tinycrm_integrations.web.visit import View, Visit
 
 _WORD = re.compile(r"[\w.-]+|\S")
 MAX_CHOICES = 12
 
 
-def broken_view(
-    error: InvalidFilter, pairs: Pairs, projects: Sequence[Project], links: Links
-) -> View:
+def broken(visit: Visit, error: InvalidFilter, pairs: Pairs) -> View:
     """Says that nothing was searched, marks the place, and offers repairs that are known to work.
 
     The answer's status is 422.
     """
-    pairs = list(pairs)
     texts = [value for key, value in pairs if key == error.field]
     text = texts[0] if len(texts) == 1 else ""
     place = error.position if error.field == "q" else None
     start, end = _marked(text, place)
-    slugs = [each.slug for each in projects]
+    slugs = visit.slugs
     repairs = _repairs(text, start, end, error, slugs) if place is not None else []
-    return View(
-        422,
-        "customers_error.html",
-        {
-            "projects": projects,
-            "hues": {each.slug: f"hue-{each.hue}" for each in projects},
-            "spine": projects,
-            "tabs": [],
-            "text": text if error.field == "q" else "",
-            "kept_sort": "",
-            "title": "Nothing was searched",
-            "reason": error.message if error.message[-1:] in ".?" else f"{error.message}.",
-            "position": place,
-            "field": error.field if error.field not in ("q", "filter") else None,
-            "before": text[:start],
-            "marked": text[start:end],
-            "after": text[end:],
-            "choices": error.choices[:MAX_CHOICES],
-            "repairs": [(label, links.customers([("q", fixed)])) for label, fixed in repairs],
-            "example": slugs[0] if slugs else "shop",
-        },
-    )
+    context = {
+        "tabs": [],
+        "text": text if error.field == "q" else "",
+        "title": "Nothing was searched",
+        "reason": error.message if error.message[-1:] in ".?" else f"{error.message}.",
+        "position": place,
+        "field": error.field if error.field not in ("q", "filter") else None,
+        "before": text[:start],
+        "marked": text[start:end],
+        "after": text[end:],
+        "choices": error.choices[:MAX_CHOICES],
+        "repairs": [(label, visit.links.customers([("q", fixed)])) for label, fixed in repairs],
+        "example": slugs[0] if slugs else "shop",
+    }
+    return View("customers_error.html", context, 422)
 
 
 def _marked(text: str, place: int | None) -> tuple[int, int]:
