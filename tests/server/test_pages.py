@@ -227,8 +227,8 @@ def test_the_person_has_a_page(live: Live, inside: dict[str, str]) -> None:
 
 def test_static_files_are_kept_and_nothing_else_is_served(live: Live) -> None:
     text = live.ask("GET", "/").text
-    found = re.findall(r'(?:href|src)="(/static/[^"#]*)', text)
-    assert {each.rpartition("/")[2] for each in found} >= {"tinycrm.css", "theme.js", "mark.svg"}
+    found = re.findall(r'(?:href|src)="(/assets/[^"#]*)', text)
+    assert {each.rpartition("/")[2] for each in found} >= {"tinycrm.css", "tinycrm.js", "mark.svg"}
     for each in found:
         answer = live.ask("GET", each)
         assert answer.status == 200

@@ -22,8 +22,13 @@ from tinycrm_integrations.web.visit import View, Visit
 
 log = logging.getLogger("tinycrm.admin")
 
-MENU = (("customers", "Customers", "/"),)
-"""Name, label and path of the pages that the bar along the top leads to."""
+MENU = (
+    ("customers", "Customers", "/"),
+    ("overlap", "Overlap", "/overlap"),
+    ("projects", "Projects", "/projects"),
+    ("import", "Import", "/import"),
+)
+"""Name, label and path of the pages that the bar along the top leads to, where they exist."""
 
 MAX_ACTOR = 60
 
@@ -47,8 +52,9 @@ class Admin:
         self._crm = crm
         self._templates = environment(templates_dirs)
         self._headers = tuple(headers.items())
-        self._menu = (*MENU, *menu)
         self.routes = Routes(chain(customers.ROUTES, customer.ROUTES, (STATIC,)))
+        ours = [each for each in MENU if self.routes.find("GET", each[2])[0]]
+        self._menu = (*ours, *menu)
 
     def handle(self, request: Request) -> Response:
         """Answer a request of somebody who is allowed in; nothing it holds makes this raise.
@@ -128,7 +134,7 @@ def static(visit: Visit, version: str, name: str) -> Response:
     return Response(200, asset(name), headers)
 
 
-STATIC = Route("GET", "/static/{version}/{name}", static)
+STATIC = Route("GET", "/assets/{version}/{name}", static)
 CRASHED = (
     "Something went wrong here",
     "It was logged. If you sent a form, look whether it was done before you send it again.",

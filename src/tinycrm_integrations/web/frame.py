@@ -1,22 +1,12 @@
-"""What surrounds every page: products and their colours, segments, the spine."""
+"""What surrounds every page: products and their colours, the spine, what was just done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter
 from tinycrm_core.filters import And, Filter, Not, On, Or
-from tinycrm_integrations.web.links import Links
+from tinycrm_integrations.web.notes import read_note
 from tinycrm_integrations.web.visit import View, Visit
-
-TABS = (
-    ("Everyone", ""),
-    ("On two or more", "projects>=2"),
-    ("Quiet for 30 days", "seen<-30d"),
-)
-"""Segments that need no saving."""
 
 
 def frame(visit: Visit, view: View) -> dict[str, Any]:
@@ -25,26 +15,12 @@ def frame(visit: Visit, view: View) -> dict[str, Any]:
     named = view.products
     if named is None and view.filter is not None:
         named = named_products(view.filter) & slugs or None
-    saved = [(each.name, each.filter) for each in visit.crm.segments.list()]
     return {
         "projects": projects,
         "hues": {each.slug: f"hue-{each.hue}" for each in projects},
         "spine": [each for each in projects if named is None or each.slug in named],
-        "tabs": list(_tabs([*TABS, *saved], view.filter, visit.links)),
-        "text": "",
-        "kept": (),
+        "done": read_note(visit.request, visit.links),
     }
-
-
-def _tabs(
-    named: Sequence[tuple[str, str]], current: Filter | None, links: Links
-) -> Iterator[tuple[str, str, bool]]:
-    for name, text in named:
-        try:
-            filter = filters.parse(text)
-        except InvalidFilter:
-            continue
-        yield name, links.filtered(filter) or links.customers(), filter == current
 
 
 def named_products(filter: Filter) -> set[str]:

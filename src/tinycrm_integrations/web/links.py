@@ -20,7 +20,7 @@ Pairs = Iterable[tuple[str, str]]
 STATIC = files("tinycrm_integrations.web") / "static"
 ASSETS = {
     "tinycrm.css": "text/css; charset=utf-8",
-    "theme.js": "text/javascript; charset=utf-8",
+    "tinycrm.js": "text/javascript; charset=utf-8",
     "icons.svg": "image/svg+xml",
     "mark.svg": "image/svg+xml",
 }
@@ -52,7 +52,7 @@ class Links:
 
     def static(self, name: str) -> str:
         """A static file."""
-        return self.to(f"/static/{self.version}/{name}")
+        return self.to(f"/assets/{self.version}/{name}")
 
     def icon(self, name: str) -> str:
         """A symbol of the sprite."""

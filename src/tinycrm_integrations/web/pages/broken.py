@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tinycrm_core import filters
 from tinycrm_core.errors import InvalidFilter
 from tinycrm_integrations.web.http import Pairs
+from tinycrm_integrations.web.pages.segments import tabs
 from tinycrm_integrations.web.visit import View, Visit
 
 _WORD = re.compile(r"[\w.-]+|\S")
@@ -26,7 +27,8 @@ def broken(visit: Visit, error: InvalidFilter, pairs: Pairs) -> View:
     slugs = visit.slugs
     repairs = _repairs(text, start, end, error, slugs) if place is not None else []
     context = {
-        "tabs": [],
+        "tabs": list(tabs(visit, None)),
+        "kept": [],
         "text": text if error.field == "q" else "",
         "title": "Nothing was searched",
         "reason": error.message if error.message[-1:] in ".?" else f"{error.message}.",

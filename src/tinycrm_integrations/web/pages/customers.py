@@ -10,8 +10,10 @@ from tinycrm_core.errors import InvalidFilter
 from tinycrm_core.filters import And, Filter
 from tinycrm_core.model import Customer
 from tinycrm_integrations.web.links import Links
+from tinycrm_integrations.web.notes import KEYS as NOTE_KEYS
 from tinycrm_integrations.web.pages.broken import broken
 from tinycrm_integrations.web.pages.columns import Column, param_columns
+from tinycrm_integrations.web.pages.segments import tabs
 from tinycrm_integrations.web.routes import Route
 from tinycrm_integrations.web.visit import View, Visit
 
@@ -46,6 +48,8 @@ class Asked:
         own: dict[str, str] = {}
         rest, back = [], []
         for key, value in pairs:
+            if key in NOTE_KEYS:
+                continue
             if key == "back":
                 back.append(value)
             elif key in ("sort", "after"):
@@ -86,6 +90,7 @@ def customers(visit: Visit) -> View:
         return broken(visit, error, asked.pairs)
     columns = param_columns((key for _, key in crm.projects.params()), filter, asked.sort)
     context = {
+        "tabs": list(tabs(visit, filter)),
         "text": _text(asked, filter),
         "kept": [("sort", asked.sort)] if asked.sort != SORT else [],
         "chips": _chips(filter, asked, links),
