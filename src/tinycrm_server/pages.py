@@ -72,4 +72,4 @@ def pages_router(crm: TinyCRM, entrance: Entrance, api: APIRouter) -> APIRouter:
 
 
 def _is_static(request: Request) -> bool:
-    return str(request.path_params.get("below", "")).startswith("/static/")
+    return str(request.path_params.get("below", "")).startswith("/assets/")

@@ -334,7 +334,7 @@ def test_every_answer_carries_the_headers(live: Live) -> None:
         ("GET", "/nothing"),
         ("DELETE", "/v1/identify"),
         ("GET", "/"),
-        ("GET", "/static/x/y"),
+        ("GET", "/assets/x/y"),
         ("GET", "/openapi.json"),
     ):
         headers = live.ask(method, path).headers

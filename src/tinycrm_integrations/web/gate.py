@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 def checked(authorize: T) -> T:
     """The host's rule. Raises InvalidInput when there is none: the admin is closed by default."""
-    if authorize is None:
+    given: object = authorize
+    if not callable(given):
         raise InvalidInput(
             "authorize: give the function that says who may see your customers; "
             "without one the admin is not mounted",
