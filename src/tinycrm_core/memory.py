@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from tinycrm_core.errors import Retry
-from tinycrm_core.filters import Filter, Param
+from tinycrm_core.filters import Filter, On, Param
 from tinycrm_core.memory_query import Questions
 from tinycrm_core.merge import drop_project
 from tinycrm_core.model import Json
@@ -34,7 +34,7 @@ from tinycrm_core.state import (
     SegmentState,
     Write,
 )
-from tinycrm_core.store import Tally, Totals
+from tinycrm_core.store import Combinations, Tally, Totals
 
 MAX_SAMPLES = 10
 
@@ -189,6 +189,9 @@ class MemoryTransaction:
 
     def aggregate(self, filter: Filter, param: Param, project: str | None, now: int) -> Totals:
         return self._account.questions.aggregate(filter, param, project, now, self._slugs())
+
+    def combinations(self, on: On, now: int) -> Combinations:
+        return self._account.questions.combinations(on, now, self._slugs())
 
     def _slugs(self) -> dict[int, str]:
         return {project.id: project.slug for project in self._account.projects.values()}

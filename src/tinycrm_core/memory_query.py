@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
-from tinycrm_core.filters import EVERYBODY, Filter, Param, compile_matcher
+from tinycrm_core.filters import EVERYBODY, Filter, On, Param, compile_matcher, compile_membership
 from tinycrm_core.model import ABSENT, Customer, Json, Membership
 from tinycrm_core.query import SORT_TEXT, After, KeyValue, Query, Sort
 from tinycrm_core.state import CustomerState
-from tinycrm_core.store import Tally, Totals
+from tinycrm_core.store import Combinations, Tally, Totals
 from tinycrm_core.text import fold
 from tinycrm_core.times import to_micros
 from tinycrm_core.views import customer_view
@@ -103,6 +104,15 @@ class Questions:
             return Totals(0, None, None, None, None)
         total = sum(numbers)
         return Totals(len(numbers), total, total / len(numbers), min(numbers), max(numbers))
+
+    def combinations(self, on: On, now: int, slugs: Slugs) -> Combinations:
+        """People by the products on which they meet the conditions."""
+        holds = compile_membership(on, now)
+        numbers = Counter(
+            frozenset(m.project for m in customer.memberships if holds(m))
+            for customer in self._all(slugs)
+        )
+        return [(products, number) for products, number in numbers.items() if products]
 
     def _matching(self, filter: Filter, now: int, slugs: Slugs) -> Iterable[Customer]:
         customers = self._all(slugs)

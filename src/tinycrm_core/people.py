@@ -11,7 +11,7 @@ from tinycrm_core import apply, merge, signals, times
 from tinycrm_core.account import Account
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidFilter, InvalidInput
-from tinycrm_core.filters import Filter
+from tinycrm_core.filters import EVERYBODY, Filter, On
 from tinycrm_core.model import Change, Customer, Json, Page
 from tinycrm_core.query import MAX_LIMIT, Query
 from tinycrm_core.query_text import (
@@ -24,7 +24,7 @@ from tinycrm_core.query_text import (
     write_cursor,
 )
 from tinycrm_core.state import CustomerState, MergeState
-from tinycrm_core.store import Tally, Totals, Transaction
+from tinycrm_core.store import Combinations, Tally, Totals, Transaction
 from tinycrm_core.views import change_view, copied, copied_value, customer_view
 
 T = TypeVar("T")
@@ -128,6 +128,20 @@ class Customers:
 
         def question(tx: Transaction, tree: Filter) -> Totals:
             return tx.aggregate(tree, key, _known(tx, project), times.now())
+
+        return self._ask(filter, question)
+
+    def combinations(self, filter: FilterLike = "") -> Combinations:
+        """`(products, people)` pairs: how many are on exactly these products, most people first.
+
+        Every shared number follows from these. The filter is about one membership, and only
+        memberships that meet it count: `status:paid` asks who pays where. People without any are
+        left out. Raises InvalidFilter, also for a filter about more than one membership.
+        """
+
+        def question(tx: Transaction, tree: Filter) -> Combinations:
+            found = tx.combinations(_membership_filter(tree), times.now())
+            return sorted(found, key=lambda each: (-each[1], sorted(each[0])))
 
         return self._ask(filter, question)
 
@@ -285,6 +299,15 @@ def _number(value: Json) -> Json:
 def _place(counted: tuple[Json, int]) -> tuple[int, str, str]:
     value, number = counted
     return -number, str(value), type(value).__name__
+
+
+def _membership_filter(filter: Filter) -> On:
+    """The conditions on one membership that a filter is. Raises InvalidFilter."""
+    if filter == EVERYBODY:
+        return On(None)
+    if isinstance(filter, On):
+        return filter
+    raise InvalidFilter("filter: must be about one membership, such as status:paid active>-30d")
 
 
 def _known(tx: Transaction, project: str | None) -> str | None:

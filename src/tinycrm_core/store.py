@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
-from tinycrm_core.filters import Filter, Param
+from tinycrm_core.filters import Filter, On, Param
 from tinycrm_core.model import Json
 from tinycrm_core.query import After, Query
 from tinycrm_core.state import (
@@ -30,6 +30,9 @@ from tinycrm_core.state import (
 
 Tally: TypeAlias = list[tuple[Json, int]]
 """Values with the number of people, most frequent first; not a dict, where true would be 1."""
+
+Combinations: TypeAlias = list[tuple[frozenset[str], int]]
+"""Sets of products (slugs) with the number of people who are on exactly these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,13 @@ class Transaction(Protocol):
 
     def aggregate(self, filter: Filter, param: Param, project: str | None, now: int) -> Totals:
         """Totals of a numeric param over the memberships of matching people."""
+        ...
+
+    def combinations(self, on: On, now: int) -> Combinations:
+        """How many people have memberships that meet `on` on exactly which products.
+
+        In any order; people without such a membership are left out.
+        """
         ...
 
     # What surrounds people --------------------------------------------------------------------

@@ -243,3 +243,33 @@ def test_a_tally_spells_numbers_alike_on_every_backend(crm: TinyCRM) -> None:
         ("True", 1),
         ("'true'", 1),
     ]
+
+
+def test_who_is_on_which_products_at_once(every_crm: list[TinyCRM]) -> None:
+    for crm in every_crm:
+        for number, slugs in enumerate((["shop"], ["shop", "news"], ["news", "shop"], ["blog"])):
+            for slug in slugs:
+                status = "paid" if slug == "shop" or number == 2 else "free"
+                crm.project(slug).identify(
+                    f"p{number}@example.com", status=status, params={"n": number}, at=day(number)
+                )
+        crm.customers.merge("p0@example.com", "p3@example.com")
+        shop, news, blog = {"shop"}, {"shop", "news"}, {"blog", "shop"}
+        assert crm.customers.combinations() == [(news, 2), (blog, 1)]
+        assert crm.customers.combinations("status:paid") == [(shop, 2), (news, 1)]
+        assert crm.customers.combinations("project:news p.n>=2") == [({"news"}, 1)]
+        assert crm.customers.combinations("active>2026-01-02T12:00Z") == [({"blog"}, 1), (news, 1)]
+        assert crm.customers.combinations("status:churned") == []
+        for text in ("status@shop:paid status@news:paid", "projects>=2", "-project:shop"):
+            with pytest.raises(InvalidFilter, match="one membership"):
+                crm.customers.combinations(text)
+
+
+def test_more_products_than_a_number_has_bits(every_crm: list[TinyCRM]) -> None:
+    for crm in every_crm:
+        for number in range(130):
+            crm.projects.add(f"p{number}")
+        for number in (0, 61, 62, 63, 129):
+            crm.project(f"p{number}").identify(ALICE)
+        assert crm.customers.combinations() == [({"p0", "p61", "p62", "p63", "p129"}, 1)]
+        assert TinyCRM.over(crm.store, account=str(uuid4())).customers.combinations() == []

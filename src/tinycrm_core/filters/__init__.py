@@ -2,7 +2,7 @@
 
 from tinycrm_core.filters.dates import instant_range, param_instant
 from tinycrm_core.filters.describe import Part, describe, describe_parts
-from tinycrm_core.filters.match import compile_matcher, matches
+from tinycrm_core.filters.match import compile_matcher, compile_membership, matches
 from tinycrm_core.filters.normal import normalise
 from tinycrm_core.filters.text import format, parse
 from tinycrm_core.filters.tree import (
@@ -39,6 +39,7 @@ __all__ = [
     "Value",
     "Word",
     "compile_matcher",
+    "compile_membership",
     "describe",
     "describe_parts",
     "format",

@@ -46,6 +46,15 @@ def compile_matcher(
     return _Compiler(moment, search_key or _search_key).filter(normalise(filter))
 
 
+def compile_membership(on: On, now: int | None = None) -> Callable[[Membership], bool]:
+    """A function that tells whether a membership meets the conditions of a normalised `On`."""
+    compiler = _Compiler(times.now() if now is None else now, _search_key)
+    holds = _all([compiler.membership(each) for each in on.conditions])
+    if on.project is None:
+        return holds
+    return lambda membership: membership.project == on.project and holds(membership)
+
+
 def _search_key(customer: Customer) -> str:
     return text.search_key(customer.email, customer.aliases, customer.name)
 

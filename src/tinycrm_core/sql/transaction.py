@@ -8,17 +8,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from tinycrm_core.filters import Filter, Param
+from tinycrm_core.filters import Filter, On, Param
 from tinycrm_core.merge import drop_project
 from tinycrm_core.query import After, Query
 from tinycrm_core.sql import questions
 from tinycrm_core.sql.changes import Changes
+from tinycrm_core.sql.combinations import combinations
 from tinycrm_core.sql.people import People, states
 from tinycrm_core.sql.projects import Projects
 from tinycrm_core.sql.registry import Known, Registry
 from tinycrm_core.sql.tables import Tables
 from tinycrm_core.state import CustomerState, ProjectState, Write
-from tinycrm_core.store import Tally, Totals
+from tinycrm_core.store import Combinations, Tally, Totals
 
 
 class SQLTransaction(Projects):
@@ -109,3 +110,6 @@ class SQLTransaction(Projects):
 
     def aggregate(self, filter: Filter, param: Param, project: str | None, now: int) -> Totals:
         return questions.aggregate(self, filter, param, project, now)
+
+    def combinations(self, on: On, now: int) -> Combinations:
+        return combinations(self, on, now)
