@@ -25,10 +25,14 @@ from tinycrm_core.state import BatchState, Entry, KeyState, MergeState, SegmentS
 class Directory:
     """The part of a transaction that is about small tables; each statement names the account."""
 
-    connection: Connection
     account_id: int
     tables: Tables
     dialect: str
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, on which everything put off has run."""
+        raise NotImplementedError
 
     def _run(self, statement: Executable) -> CursorResult[Any]:
         return self.connection.execute(statement)
@@ -146,15 +150,6 @@ class Directory:
     def forget(self, digests: Iterable[bytes]) -> None:
         for digest in sorted(digests):
             self._put(self.tables.forgotten, {"digest": digest}, replace=False)
-
-    def forgotten(self, digests: Iterable[bytes]) -> set[bytes]:
-        table, wanted = self.tables.forgotten, sorted(digests)
-        found: set[bytes] = set()
-        for start in range(0, len(wanted), 500):
-            some = table.c.digest.in_(wanted[start : start + 500])
-            rows = self._run(select(table.c.digest).where(self._mine(table), some))
-            found.update(bytes(row.digest) for row in rows)
-        return found
 
 
 def _values(state: Any) -> dict[str, Any]:

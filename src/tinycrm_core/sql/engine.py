@@ -52,6 +52,11 @@ class Connections:
         self._inherited: list[Pool] = []
 
     @property
+    def opening(self) -> tuple[str, ...]:
+        """What begins a transaction on PostgreSQL where the driver does not do it by itself."""
+        return ("BEGIN",) if self.owned and self.dialect == "postgresql" else ()
+
+    @property
     def file(self) -> Path | None:
         """The SQLite file, if the database is one."""
         name = self.engine.url.database
@@ -77,8 +82,11 @@ class Connections:
             raise StoreError(f"{path}: the database file is damaged: {damage}")
 
     @contextmanager
-    def begin(self, *, write: bool) -> Iterator[Connection]:
-        """A connection inside a transaction: committed at the end, rolled back on any error."""
+    def begin(self, *, write: bool, opened: bool = True) -> Iterator[Connection]:
+        """A connection inside a transaction: committed at the end, rolled back on any error.
+
+        Without `opened` the caller runs the statements of `opening` itself, before any other.
+        """
         self._after_fork()
         if self._single and not self._turn.acquire(timeout=BUSY_TIMEOUT):
             raise StoreError(f"{self.where}: the database is locked by another transaction")
@@ -86,6 +94,9 @@ class Connections:
             with self.engine.connect() as connection, connection.begin():
                 if self.dialect == "sqlite":
                     begin_sqlite(connection, write=write)
+                elif opened:
+                    for each in self.opening:
+                        connection.exec_driver_sql(each)
                 yield connection
         except DBAPIError as error:
             code: int = getattr(error.orig, "sqlite_errorcode", 0)
@@ -146,7 +157,12 @@ def _create(target: str | URL, synchronous: str) -> Engine:
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "postgresql":
-            return create_engine(url, connect_args={"connect_timeout": _CONNECT_TIMEOUT})
+            # No transactions by the driver: it would wait for the answer to each BEGIN.
+            return create_engine(
+                url,
+                connect_args={"connect_timeout": _CONNECT_TIMEOUT},
+                isolation_level="AUTOCOMMIT",
+            )
         if url.get_backend_name() != "sqlite":
             raise StoreError(f"TinyCRM runs on SQLite and PostgreSQL, not on {url.drivername}")
         return _create_sqlite(url, synchronous)

@@ -26,6 +26,14 @@ NEW_ACCOUNT = """
 INSERT INTO {p}accounts (slug, secret, project_seq, created_at) VALUES (%s, %s, 0, %s)
 ON CONFLICT DO NOTHING
 """
+FORGOTTEN = "SELECT digest FROM {p}forgotten WHERE account_id = %s AND digest "
+PARAM_KEYS = """
+SELECT path, count, kinds, samples FROM {p}param_keys
+WHERE account_id = %s AND project_id = %s AND path """
+SAVE_PARAM_KEYS = """
+ON CONFLICT (account_id, project_id, path)
+DO UPDATE SET count = excluded.count, kinds = excluded.kinds, samples = excluded.samples
+"""
 
 
 class People(Protocol):
@@ -36,11 +44,22 @@ class People(Protocol):
 
     encoding: Encoding
 
-    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
+    def account(
+        self, slug: str, secret: bytes | None, opening: Sequence[str] = ()
+    ) -> Sequence[Sequence[Any]]:
         """The account with one row for each product; with `secret` it is made if missing.
 
-        Columns: account_id, secret, project_id, slug, name, hue, created_at.
+        Columns: account_id, secret, project_id, slug, name, hue, created_at. The statements of
+        `opening` run first.
         """
+        ...
+
+    def send(self) -> None:
+        """Run what was put off. Called before anybody else uses the connection."""
+        ...
+
+    def commit(self) -> None:
+        """Run what was put off and commit in the same round trip, where that can be."""
         ...
 
     def by_email(
@@ -58,7 +77,26 @@ class People(Protocol):
         ...
 
     def save(self, account_id: int, changes: Changes) -> None:
-        """Write all rows, in an order that foreign keys allow."""
+        """Write all rows, now or later in this transaction."""
+        ...
+
+    def forgotten(self, account_id: int, digests: Sequence[bytes]) -> set[bytes]:
+        """Those of the given hashes that are stored."""
+        ...
+
+    def param_keys(
+        self, account_id: int, project_id: int, paths: Sequence[str]
+    ) -> Iterable[Sequence[Any]]:
+        """Locks and loads these rows, which may be made to be locked.
+
+        Columns: path, count, kinds, samples.
+        """
+        ...
+
+    def save_param_keys(
+        self, account_id: int, project_id: int, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Write these rows; kinds and samples are JSON text. Those with a count of 0 go."""
         ...
 
 
@@ -77,7 +115,7 @@ def states(rows: Iterable[Sequence[Any]]) -> dict[UUID, CustomerState]:
                 name,
                 name_at,
                 theirs,
-                tuple(map(CustomerState.from_json, _json(strands))) if strands else (),
+                tuple(map(CustomerState.from_json, parsed(strands))) if strands else (),
             )
             found[state.id] = state
         if project_id is not None:
@@ -87,9 +125,9 @@ def states(rows: Iterable[Sequence[Any]]) -> dict[UUID, CustomerState]:
                 last_active_at,
                 status,
                 status_at,
-                _json(params),
+                parsed(params),
                 params_at,
-                Marks.from_json(_json(marks)) if marks else NO_MARKS,
+                Marks.from_json(parsed(marks)) if marks else NO_MARKS,
             )
     return found
 
@@ -104,5 +142,6 @@ def _addresses(value: Any) -> tuple[str, ...]:
     return tuple(email for _, _, email in sorted(pairs, key=lambda pair: int(pair[0])))
 
 
-def _json(value: Any) -> Any:
+def parsed(value: Any) -> Any:
+    """JSON as the driver gives it: text on SQLite, on PostgreSQL what it means already."""
     return loads(value) if type(value) is str else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,16 @@ from sqlalchemy import Connection
 from tinycrm_core.model import Json
 from tinycrm_core.sql.changes import Changes, Encoding
 from tinycrm_core.sql.columns import dumps, exact
-from tinycrm_core.sql.people import ACCOUNT, MEMBERSHIP, NEW_ACCOUNT, PERSON
+from tinycrm_core.sql.people import (
+    ACCOUNT,
+    FORGOTTEN,
+    MEMBERSHIP,
+    NEW_ACCOUNT,
+    PARAM_KEYS,
+    PERSON,
+    SAVE_PARAM_KEYS,
+)
+from tinycrm_core.sql.pipeline import Later, Pipeline
 from tinycrm_core.times import now
 
 _PEOPLE = f"""
@@ -25,18 +35,18 @@ SELECT {PERSON}, ARRAY(
 FROM {{p}}customers c
 LEFT JOIN {{p}}memberships m
     ON m.account_id = c.account_id AND m.customer_id = c.customer_id
-WHERE c.account_id = %s AND c.customer_id = ANY(%s::uuid[])
-ORDER BY c.email, m.project_id
+WHERE c.account_id = %s AND c.customer_id """  # noqa: S608
+_BY_ID = f"{_PEOPLE} = ANY(%s::uuid[]) ORDER BY c.email, m.project_id"
+_BY_EMAIL = f"""{_PEOPLE} IN (
+    SELECT e.customer_id FROM {{p}}customer_emails e
+    WHERE e.account_id = %s AND e.email = ANY(%s::text[])
+) ORDER BY c.email, m.project_id
 """  # noqa: S608
 _LOCK_EMAILS = """
 SELECT c.customer_id FROM {p}customer_emails e
 JOIN {p}customers c ON c.account_id = e.account_id AND c.customer_id = e.customer_id
 WHERE e.account_id = %s AND e.email = ANY(%s::text[])
 ORDER BY c.email FOR UPDATE OF c
-"""
-_FIND_EMAILS = """
-SELECT DISTINCT customer_id FROM {p}customer_emails
-WHERE account_id = %s AND email = ANY(%s::text[])
 """
 _LOCK_IDS = """
 SELECT c.customer_id FROM {p}customers c WHERE c.account_id = %s AND c.customer_id = ANY(%s::uuid[])
@@ -136,6 +146,21 @@ _GONE = (
     "DELETE FROM {p}history WHERE account_id = %s AND customer_id = ANY(%s::uuid[])",
     "DELETE FROM {p}customers WHERE account_id = %s AND customer_id = ANY(%s::uuid[])",
 )
+_FORGOTTEN = f"{FORGOTTEN} = ANY(%s::bytea[])"
+_MAKE_PARAM_KEYS = """
+INSERT INTO {p}param_keys (account_id, project_id, path, count, kinds, samples)
+SELECT %s, %s, v.path, 0, '{}', '[]' FROM unnest(%s::text[]) AS v (path) ON CONFLICT DO NOTHING
+"""
+_PARAM_KEYS = f"{PARAM_KEYS} = ANY(%s::text[]) ORDER BY path FOR UPDATE"
+_SAVE_PARAM_KEYS = f"""
+INSERT INTO {{p}}param_keys (account_id, project_id, path, count, kinds, samples)
+SELECT %s, %s, v.* FROM unnest(%s::text[], %s::bigint[], %s::json[], %s::json[]) AS v
+{SAVE_PARAM_KEYS}
+"""  # noqa: S608
+_GONE_PARAM_KEYS = """
+DELETE FROM {p}param_keys
+WHERE account_id = %s AND project_id = %s AND path = ANY(%s::text[]) AND count <= 0
+"""
 
 _TEXT_OR_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
 
@@ -172,63 +197,99 @@ class PostgresPeople:
     encoding = Encoding(attrgetter("hex"), params_text, exact)
 
     def __init__(self, connection: Connection, prefix: str) -> None:
-        self._connection = connection
+        self._pipeline = Pipeline(connection)
         self._prefix = prefix
 
-    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
-        rows: Sequence[Sequence[Any]] = self._run(ACCOUNT, slug).fetchall()
+    def account(
+        self, slug: str, secret: bytes | None, opening: Sequence[str] = ()
+    ) -> Sequence[Sequence[Any]]:
+        for each in opening:
+            self._later(each)
+        rows = self._fetch(ACCOUNT, slug)
         if not rows and secret is not None:
-            self._run(NEW_ACCOUNT, slug, secret, now())
-            rows = self._run(ACCOUNT, slug).fetchall()
+            self._later(NEW_ACCOUNT, slug, secret, now())
+            rows = self._fetch(ACCOUNT, slug)
         return rows
 
-    def _run(self, statement: str, *values: Any) -> Any:
-        """Run a statement; lists become arrays."""
+    def _later(self, statement: str, *values: Any) -> Later:
+        """A statement for the next round trip; lists become arrays."""
         values = tuple(array(each) if type(each) is list else each for each in values)
-        return self._connection.exec_driver_sql(statement.replace("{p}", self._prefix), values)
+        return self._pipeline.later(_prefixed(statement, self._prefix), values)
+
+    def _fetch(self, statement: str, *values: Any) -> Sequence[Sequence[Any]]:
+        asked = self._later(statement, *values)
+        self._pipeline.send()
+        return asked.rows
+
+    def send(self) -> None:
+        self._pipeline.send()
+
+    def commit(self) -> None:
+        self._pipeline.later("COMMIT")
+        self._pipeline.send()
 
     def by_email(
         self, account_id: int, emails: Sequence[str], *, lock: bool
     ) -> Iterable[Sequence[Any]]:
+        wanted = list(emails)
+        if not lock:
+            return self._fetch(_BY_EMAIL, account_id, account_id, wanted)
         # First the locks: what a statement reads while it waits for them is old by then.
-        find = _LOCK_EMAILS if lock else _FIND_EMAILS
-        rows = self._run(find, account_id, list(emails)).fetchall()
-        return self._people(account_id, [row[0] for row in rows])
+        locked = self._later(_LOCK_EMAILS, account_id, wanted)
+        rows = self._fetch(_BY_EMAIL, account_id, account_id, wanted)
+        mine = {row[0] for row in locked.rows}
+        return [row for row in rows if row[0] in mine]
 
     def by_id(self, account_id: int, ids: Sequence[UUID], *, lock: bool) -> Iterable[Sequence[Any]]:
+        wanted = list(ids)
         if lock:
-            rows = self._run(_LOCK_IDS, account_id, list(ids)).fetchall()
-            ids = [row[0] for row in rows]
-        return self._people(account_id, ids)
-
-    def _people(self, account_id: int, ids: Sequence[UUID]) -> Iterable[Sequence[Any]]:
-        if not ids:
-            return ()
-        found: list[Sequence[Any]] = self._run(_PEOPLE, account_id, list(ids)).fetchall()
-        return found
+            self._later(_LOCK_IDS, account_id, wanted)
+        return self._fetch(_BY_ID, account_id, wanted)
 
     def claim(self, account_id: int, people: Sequence[tuple[str, UUID]]) -> set[str]:
         emails, ids = [email for email, _ in people], [ident for _, ident in people]
-        rows = self._run(_CLAIM, account_id, emails, ids).fetchall()
-        return {row[0] for row in rows}
+        return {row[0] for row in self._fetch(_CLAIM, account_id, emails, ids)}
 
     def save(self, account_id: int, changes: Changes) -> None:
-        def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def later(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
             if rows:
                 columns = map(list, zip(*rows, strict=True))
-                self._run(statement, account_id, *columns)
+                self._later(statement, account_id, *columns)
 
-        run(_NEW_CUSTOMER, changes.new_customers)
-        run(_CUSTOMER, changes.customers)
-        run(_SEEN, changes.seen)
-        run(_EMAIL, changes.emails)
-        run(_LOST_EMAIL, changes.lost_emails)
-        run(_GONE_MEMBERSHIP, changes.gone_memberships)
-        run(_NEW_MEMBERSHIP, changes.new_memberships)
-        run(_MEMBERSHIP, changes.memberships)
-        run(_ACTIVE, changes.active)
-        run(_GONE_VALUE, changes.gone_values)
-        run(_NEW_VALUE, changes.new_values)
+        later(_NEW_CUSTOMER, changes.new_customers)
+        later(_CUSTOMER, changes.customers)
+        later(_SEEN, changes.seen)
+        later(_EMAIL, changes.emails)
+        later(_LOST_EMAIL, changes.lost_emails)
+        later(_GONE_MEMBERSHIP, changes.gone_memberships)
+        later(_NEW_MEMBERSHIP, changes.new_memberships)
+        later(_MEMBERSHIP, changes.memberships)
+        later(_ACTIVE, changes.active)
+        later(_GONE_VALUE, changes.gone_values)
+        later(_NEW_VALUE, changes.new_values)
         for statement in _GONE:
-            run(statement, changes.gone)
-        run(_ENTRY, changes.entries)
+            later(statement, changes.gone)
+        later(_ENTRY, changes.entries)
+
+    def forgotten(self, account_id: int, digests: Sequence[bytes]) -> set[bytes]:
+        wanted = [f"\\x{each.hex()}" for each in digests]
+        return {bytes(row[0]) for row in self._fetch(_FORGOTTEN, account_id, wanted)}
+
+    def param_keys(
+        self, account_id: int, project_id: int, paths: Sequence[str]
+    ) -> Iterable[Sequence[Any]]:
+        wanted = list(paths)
+        self._later(_MAKE_PARAM_KEYS, account_id, project_id, wanted)
+        return self._fetch(_PARAM_KEYS, account_id, project_id, wanted)
+
+    def save_param_keys(
+        self, account_id: int, project_id: int, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        self._later(_SAVE_PARAM_KEYS, account_id, project_id, *map(list, zip(*rows, strict=True)))
+        if gone := [path for path, count, *_ in rows if count <= 0]:
+            self._later(_GONE_PARAM_KEYS, account_id, project_id, gone)
+
+
+@cache
+def _prefixed(statement: str, prefix: str) -> str:
+    return statement.replace("{p}", prefix)

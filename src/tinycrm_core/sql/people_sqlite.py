@@ -12,13 +12,34 @@ from sqlalchemy import Connection
 
 from tinycrm_core.sql.changes import SQLITE, Changes
 from tinycrm_core.sql.direct import Direct
-from tinycrm_core.sql.people import ACCOUNT, MEMBERSHIP, NEW_ACCOUNT, PERSON
+from tinycrm_core.sql.people import (
+    ACCOUNT,
+    FORGOTTEN,
+    MEMBERSHIP,
+    NEW_ACCOUNT,
+    PARAM_KEYS,
+    PERSON,
+    SAVE_PARAM_KEYS,
+)
 from tinycrm_core.times import now
 
 _CHUNK = 500
-_ACCOUNT, _NEW_ACCOUNT = (
-    each.replace("{p}", "tinycrm_").replace("%s", "?") for each in (ACCOUNT, NEW_ACCOUNT)
-)
+
+
+def _own(statement: str) -> str:
+    return statement.replace("{p}", "tinycrm_").replace("%s", "?")
+
+
+_ACCOUNT, _NEW_ACCOUNT = _own(ACCOUNT), _own(NEW_ACCOUNT)
+_FORGOTTEN = f"{_own(FORGOTTEN)} IN (?)".replace("= ?", "= ?1")
+_PARAM_KEYS = _own(f"{PARAM_KEYS} = %s")
+_SAVE_PARAM_KEYS = f"""
+INSERT INTO tinycrm_param_keys (account_id, project_id, path, count, kinds, samples)
+VALUES (?, ?, ?, ?, ?, ?) {SAVE_PARAM_KEYS}
+"""  # noqa: S608
+_GONE_PARAM_KEY = """
+DELETE FROM tinycrm_param_keys WHERE account_id = ? AND project_id = ? AND path = ?
+"""
 
 _PEOPLE = f"""
 SELECT {PERSON}, (
@@ -113,12 +134,22 @@ class SQLitePeople:
         self._direct = Direct(connection)
         self._has_trigrams = has_trigrams
 
-    def account(self, slug: str, secret: bytes | None) -> Sequence[Sequence[Any]]:
+    def account(
+        self, slug: str, secret: bytes | None, opening: Sequence[str] = ()
+    ) -> Sequence[Sequence[Any]]:
+        for each in opening:
+            self._direct.run(each, [()])
         rows = self._direct.fetch(_ACCOUNT, (slug,))
         if not rows and secret is not None:
             self._direct.run(_NEW_ACCOUNT, [(slug, secret, now())])
             rows = self._direct.fetch(_ACCOUNT, (slug,))
         return rows
+
+    def send(self) -> None:
+        """Nothing is ever put off: there are no round trips to save."""
+
+    def commit(self) -> None:
+        """Left to SQLAlchemy."""
 
     def by_email(
         self, account_id: int, emails: Sequence[str], *, lock: bool
@@ -167,6 +198,24 @@ class SQLitePeople:
         for statement in _GONE:
             run(statement, changes.gone)
         run(_ENTRY, changes.entries)
+
+    def forgotten(self, account_id: int, digests: Sequence[bytes]) -> set[bytes]:
+        return {row[0] for row in self._in_chunks(_FORGOTTEN, account_id, digests)}
+
+    def param_keys(
+        self, account_id: int, project_id: int, paths: Sequence[str]
+    ) -> Iterator[Sequence[Any]]:
+        for path in paths:
+            yield from self._direct.fetch(_PARAM_KEYS, (account_id, project_id, path))
+
+    def save_param_keys(
+        self, account_id: int, project_id: int, rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        key = (account_id, project_id)
+        if gone := [(*key, row[0]) for row in rows if row[1] <= 0]:
+            self._direct.run(_GONE_PARAM_KEY, gone)
+        if kept := [key + row for row in rows if row[1] > 0]:
+            self._direct.run(_SAVE_PARAM_KEYS, kept)
 
 
 @cache

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
+from tinycrm_core.model import Json
+from tinycrm_core.sql.columns import dumps
 from tinycrm_core.sql.directory import Directory
+from tinycrm_core.sql.people import People, parsed
 from tinycrm_core.sql.registry import Delta, Registry, add_sample
 from tinycrm_core.state import ParamKeyState, ProjectState
 
@@ -16,6 +18,7 @@ class Projects(Directory):
     """The part of a transaction that is about products."""
 
     registry: Registry
+    _people: People
     _projects: list[ProjectState] | None = None
 
     def projects(self) -> list[ProjectState]:
@@ -116,46 +119,31 @@ class Projects(Directory):
             self._write_registry(project_id, mine)
 
     def _write_registry(self, project_id: int, deltas: dict[str, Delta]) -> None:
-        table = self.tables.param_keys
-        stored = self._locked(project_id, list(deltas))
-        missing = [path for path in deltas if path not in stored]
-        if missing and self.dialect == "postgresql":
-            empty: dict[str, Any] = {"count": 0, "kinds": {}, "samples": []}
-            for path in missing:
-                fresh = {"project_id": project_id, "path": path, **empty}
-                self._put(table, fresh, replace=False)
-            stored |= self._locked(project_id, missing)
+        """Several statements for any number of keys."""
+        locked = self._people.param_keys(self.account_id, project_id, list(deltas))
+        stored = {
+            path: (count, parsed(kinds), parsed(samples)) for path, count, kinds, samples in locked
+        }
+        rows = []
         for path, delta in deltas.items():
-            old = stored.get(path)
-            row = _added(old, delta)
+            old = stored.get(path, (0, {}, []))
+            row = _added(*old, delta)
             count, kinds, samples = row
             self.registry.stored(project_id, path, samples if count > 0 else ())
-            if count <= 0:
-                key = (table.c.project_id == project_id, table.c.path == path)
-                self._run(delete(table).where(self._mine(table), *key))
-            elif old is None or row != (old.count, dict(old.kinds), old.samples):
-                values = {"count": count, "kinds": kinds, "samples": list(samples)}
-                self._put(table, {"project_id": project_id, "path": path, **values})
-
-    def _locked(self, project_id: int, paths: list[str]) -> dict[str, ParamKeyState]:
-        table = self.tables.param_keys
-        found: dict[str, ParamKeyState] = {}
-        for start in range(0, len(paths), 500):
-            some = table.c.path.in_(paths[start : start + 500])
-            query = select(table).where(self._mine(table), table.c.project_id == project_id, some)
-            for row in self._run(query.order_by(table.c.path).with_for_update()).mappings():
-                found[row["path"]] = ParamKeyState(
-                    project_id, row["path"], row["count"], row["kinds"], tuple(row["samples"])
-                )
-        return found
+            if count <= 0 or row != old:
+                rows.append((path, count, dumps(kinds), dumps(samples)))
+        if rows:
+            self._people.save_param_keys(self.account_id, project_id, rows)
 
 
-def _added(old: ParamKeyState | None, delta: Delta) -> tuple[int, dict[str, int], tuple[Any, ...]]:
-    kinds = dict(old.kinds) if old else {}
+def _added(
+    count: int, kinds: dict[str, int], samples: list[Json], delta: Delta
+) -> tuple[int, dict[str, int], list[Json]]:
+    """The row of a key after the changes."""
+    kinds, samples = dict(kinds), list(samples)
     for kind, step in delta.kinds.items():
         kinds[kind] = kinds.get(kind, 0) + step
-    samples = list(old.samples) if old else []
     for sample in delta.samples:
         add_sample(samples, sample)
-    count = (old.count if old else 0) + delta.number
-    return count, {kind: number for kind, number in kinds.items() if number > 0}, tuple(samples)
+    kinds = {kind: each for kind, each in kinds.items() if each > 0}
+    return count + delta.number, kinds, samples

@@ -19,12 +19,14 @@ MANY = 100_000
 class Reading(Protocol):
     """What questions need of a transaction."""
 
-    connection: Connection
     tables: Any
-    dialect: str
     account_id: int
     has_trigrams: bool
 
+    @property
+    def connection(self) -> Connection: ...
+    @property
+    def dialect(self) -> str: ...
     def projects(self) -> list[ProjectState]: ...
     def load_ids(self, ids: Any, *, lock: bool = True) -> dict[UUID, CustomerState]: ...
 

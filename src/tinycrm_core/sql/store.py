@@ -99,15 +99,18 @@ class SQLStore:
     def _begin(self, account: str, *, write: bool) -> Iterator[Transaction]:
         with translated(self.where):
             ready = self._ready or self._get_ready()
-            with self._connections.begin(write=write) as connection:
+            with self._connections.begin(write=write, opened=False) as connection:
                 transaction = self._transaction(connection, ready)
+                opening = self._connections.opening
                 if write:
-                    transaction.enter(account, write=True)
+                    transaction.enter(account, write=True, opening=opening)
                     yield transaction
-                    transaction.finish()
+                    transaction.commit()
                 else:
+                    if self._connections.dialect == "postgresql":
+                        opening += (f"SET LOCAL statement_timeout = '{QUESTION_SECONDS}s'",)
                     with self._bounded(connection):
-                        transaction.enter(account, write=False)
+                        transaction.enter(account, write=False, opening=opening)
                         yield transaction
             transaction.registry.committed()
 
@@ -142,10 +145,6 @@ class SQLStore:
     @contextmanager
     def _bounded(self, connection: Connection) -> Iterator[None]:
         """Statements end after a few seconds: whoever asks too much gets an error, not a stall."""
-        if self._connections.dialect == "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{QUESTION_SECONDS}s'")
-            yield
-            return
         driver = connection.connection.driver_connection
         if not self._connections.owned or not isinstance(driver, sqlite3.Connection):
             yield

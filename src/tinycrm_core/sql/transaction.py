@@ -34,7 +34,7 @@ class SQLTransaction(Projects):
         has_trigrams: bool,
         known: Known,
     ) -> None:
-        self.connection = connection
+        self._connection = connection
         self.tables = tables
         self.dialect = tables.dialect
         self.has_trigrams = has_trigrams
@@ -42,9 +42,14 @@ class SQLTransaction(Projects):
         self._known = known
         self._claimed: dict[str, UUID] = {}
 
-    def enter(self, account: str, *, write: bool) -> None:
+    @property
+    def connection(self) -> Connection:
+        self._people.send()
+        return self._connection
+
+    def enter(self, account: str, *, write: bool, opening: Sequence[str] = ()) -> None:
         """Find the account, or make it if this transaction writes."""
-        rows = self._people.account(account, os.urandom(32) if write else None)
+        rows = self._people.account(account, os.urandom(32) if write else None, opening)
         # Account 0 has nothing: what a reader finds in an account that nobody wrote to.
         self.account_id, self._secret = (rows[0][0], bytes(rows[0][1])) if rows else (0, b"")
         self._projects = [
@@ -55,6 +60,12 @@ class SQLTransaction(Projects):
     def finish(self) -> None:
         """Write what was put off to the end."""
         self._flush_registry()
+        self._people.send()
+
+    def commit(self) -> None:
+        """The end, together with what was put off, where the driver can do that."""
+        self._flush_registry()
+        self._people.commit()
 
     def secret(self) -> bytes:
         return self._secret or os.urandom(32)
@@ -80,6 +91,10 @@ class SQLTransaction(Projects):
         claimed = self._people.claim(self.account_id, sorted(people.items()))
         self._claimed |= {email: people[email] for email in claimed}
         return claimed
+
+    def forgotten(self, digests: Iterable[bytes]) -> set[bytes]:
+        wanted = sorted(digests)
+        return self._people.forgotten(self.account_id, wanted) if wanted else set()
 
     def save(self, writes: Sequence[Write]) -> None:
         changes = Changes(self._people.encoding, self.registry)
