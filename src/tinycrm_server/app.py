@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinycrm_core.client import TinyCRM
@@ -66,6 +67,7 @@ def create_app(crm: TinyCRM, *, entrance: Entrance | None = None) -> ASGIApp:
         Refused: replies.on_refused,
         TinyCRMError: replies.on_error,
         HTTPException: replies.on_http,
+        ClientDisconnect: replies.on_gone,
         Exception: replies.on_crash,
     }
     app = FastAPI(

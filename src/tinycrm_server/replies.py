@@ -67,6 +67,11 @@ async def on_error(request: Request, error: errors.TinyCRMError) -> Response:
     return as_json(shape, status, headers)
 
 
+async def on_gone(request: Request, error: Exception) -> Response:
+    """Answer for a client that went away while it was sending: nobody will read it."""
+    return Response(status_code=400)
+
+
 async def on_crash(request: Request, error: Exception) -> Response:
     """Answer for a mistake of ours, which is logged and not shown."""
     return as_json(problem("internal", "something went wrong here; it was logged"), 500)

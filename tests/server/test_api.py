@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import time
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 
 from tests.server.live import Live
+from tinycrm_core.client import TinyCRM
 from tinycrm_core.keys import new_key
+from tinycrm_server.app import create_app
+from tinycrm_server.bodies import MAX_BODY
 
 ALICE = {"email": "alice@example.com", "name": "Alice"}
 
@@ -178,12 +182,10 @@ BAD_BODIES = {
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_a7_bodies_are_read_strictly(live: Live, name: str) -> None:
     """A7, A8: one reader, no second meaning, 422 and never a 5xx."""
-    started = time.perf_counter()
     answer = live.post("/v1/identify", BAD_BODIES[name])
     assert answer.status == 422, answer.text
     assert set(answer.error) == {"code", "message", "field"}
     assert live.crm.customers.count() == 0
-    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -219,24 +221,65 @@ def test_r3_large_bodies_are_refused(live: Live) -> None:
 
 
 def test_r3_endless_bodies_are_refused_while_they_stream(live: Live) -> None:
-    """R3: without a length the answer comes after little more than the limit."""
+    """R3: without a length the answer comes before the body ends, and the connection with it."""
     connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=20)
     connection.putrequest("POST", "/v1/identify")
     connection.putheader("Authorization", f"Bearer {live.keys['news']}")
     connection.putheader("Content-Type", "application/json")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
-    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-    sent = 0
-    try:
-        while sent < 200 * len(chunk):
-            connection.send(chunk)
-            sent += len(chunk)
-    except OSError:
-        pass
-    assert sent < 100 * len(chunk)
+    connection.send((b"10000\r\n" + b" " * 0x10000 + b"\r\n") * 17)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert answer.headers["connection"] == "close"
     connection.close()
     assert live.crm.customers.count() == 0
+
+
+def test_r3_no_more_of_a_body_is_taken_in_than_the_limit() -> None:
+    """R3: of a body that never ends, the application asks for one piece beyond the limit."""
+    with TinyCRM() as crm:
+        crm.projects.add("shop")
+        sender = Sender(crm.keys.create("shop").secret, b" " * 0x10000)
+        asyncio.run(create_app(crm)(sender.scope, sender.receive, sender.send))
+    assert sender.status == 413
+    assert sender.pulled == MAX_BODY // 0x10000 + 1
+
+
+@pytest.mark.parametrize("pieces", [0, 3])
+def test_a_sender_that_goes_away_is_no_crash(pieces: int, caplog: pytest.LogCaptureFixture) -> None:
+    """No traceback and no 5xx for a connection that breaks inside a body."""
+    with TinyCRM() as crm:
+        crm.projects.add("shop")
+        sender = Sender(crm.keys.create("shop").secret, b" ", pieces)
+        asyncio.run(create_app(crm)(sender.scope, sender.receive, sender.send))
+        assert crm.customers.count() == 0
+    assert sender.status == 400
+    assert not [each for each in caplog.records if each.exc_info]
+
+
+class Sender:
+    """The server's side of one connection, which counts what the application asks it for."""
+
+    def __init__(self, key: str, piece: bytes, pieces: int | None = None) -> None:
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        self.scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+            "scheme": "http", "path": "/v1/identify", "raw_path": b"/v1/identify", "root_path": "",
+            "query_string": b"", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        self.piece, self.pieces = piece, pieces
+        self.pulled = self.status = 0
+
+    async def receive(self) -> dict[str, Any]:
+        if self.pulled == self.pieces:
+            return {"type": "http.disconnect"}
+        self.pulled += 1
+        return {"type": "http.request", "body": self.piece, "more_body": True}
+
+    async def send(self, message: Any) -> None:
+        self.status = message.get("status", self.status)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +319,7 @@ def _active(live: Live) -> datetime:
 
 
 def _near(left: datetime, right: datetime) -> bool:
-    return abs(left - right) < timedelta(seconds=10)
+    return abs(left - right) < timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(hours=-3)])
