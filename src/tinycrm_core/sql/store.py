@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,6 @@ from sqlalchemy import Connection, Engine, select, table, text
 from sqlalchemy.engine import URL
 
 from tinycrm_core.errors import SchemaError, StoreError
-from tinycrm_core.patience import at_most
 from tinycrm_core.sql import migrate
 from tinycrm_core.sql.checks import complaints
 from tinycrm_core.sql.directory import key_state
@@ -110,8 +108,7 @@ class SQLStore:
                     transaction.commit()
                 else:
                     if self._connections.dialect == "postgresql":
-                        milliseconds = math.ceil(at_most(QUESTION_SECONDS) * 1000)
-                        opening += (f"SET LOCAL statement_timeout = {milliseconds}",)
+                        opening += (f"SET LOCAL statement_timeout = '{QUESTION_SECONDS}s'",)
                     with self._bounded(connection):
                         transaction.enter(account, write=False, opening=opening)
                         yield transaction
@@ -152,7 +149,7 @@ class SQLStore:
         if not self._connections.owned or not isinstance(driver, sqlite3.Connection):
             yield
             return
-        until = time.monotonic() + at_most(QUESTION_SECONDS)
+        until = time.monotonic() + QUESTION_SECONDS
         driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
         try:
             yield
@@ -219,22 +216,23 @@ class SQLStore:
             .join(keys, keys.c.account_id == accounts.c.account_id)
             .where(keys.c.hash == digest, keys.c.revoked_at.is_(None))
         )
-        with self._reading() as connection:
+        with self.connection() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else (row["slug"], key_state(row))
 
     def accounts(self) -> list[str]:
         accounts = self.tables.accounts
-        with self._reading() as connection:
+        with self.connection() as connection:
             query = select(accounts.c.slug).order_by(accounts.c.account_id)
             return list(connection.execute(query).scalars())
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def connection(self, *, write: bool = False) -> Iterator[Connection]:
+        """A transaction that belongs to no account, for tables of others beside ours."""
         with translated(self.where):
             if self._ready is None:
                 self._get_ready()
-            with self._connections.begin(write=False) as connection:
+            with self._connections.begin(write=write) as connection:
                 yield connection
 
     def check(self) -> list[str]:
