@@ -31,6 +31,14 @@ class Note:
 
 NOTES = {
     "merged": Note("Merged into one person.", undo="/merges/{id}/undo"),
+    "merge-undone": Note("The merge was undone. They are separate people again."),
+    "merged-several": Note("Merged into one person. Each step can be undone in the history."),
+    "person-changed": Note("The change was saved."),
+    "person-deleted": Note("The person was deleted, with all addresses and history."),
+    "person-forgotten": Note("The person was deleted. Their addresses are refused from now on."),
+    "project-changed": Note("The product was changed."),
+    "project-deleted": Note("The product was deleted. The people stay."),
+    "key-revoked": Note("The key was revoked. Calls with it are refused from now on."),
     "segment-saved": Note("The segment was saved. It is the tab above."),
     "segment-renamed": Note("The segment has its new name."),
     "segment-deleted": Note("The segment was deleted. The people in it stay."),
@@ -48,7 +56,7 @@ class Done:
 
 
 def done(path: str, key: str, *, n: int | None = None, id: UUID | None = None) -> str:
-    """`path`, as `Links` builds it, with the note `key`. Raises KeyError when it is not one of NOTES."""
+    """`path`, as `Links` builds it, with the note `key`. Raises KeyError for an unknown one."""
     NOTES[key]
     told = f"done={key}" + (f"&n={n}" if n is not None else "") + (f"&id={id}" if id else "")
     return f"{path}{'&' if '?' in path else '?'}{told}"
