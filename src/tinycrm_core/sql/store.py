@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, select, table, text
 from sqlalchemy.engine import URL
 
 from tinycrm_core.errors import SchemaError, StoreError
+from tinycrm_core.patience import at_most
 from tinycrm_core.sql import migrate
 from tinycrm_core.sql.checks import complaints
 from tinycrm_core.sql.directory import key_state
@@ -108,7 +110,8 @@ class SQLStore:
                     transaction.commit()
                 else:
                     if self._connections.dialect == "postgresql":
-                        opening += (f"SET LOCAL statement_timeout = '{QUESTION_SECONDS}s'",)
+                        milliseconds = math.ceil(at_most(QUESTION_SECONDS) * 1000)
+                        opening += (f"SET LOCAL statement_timeout = {milliseconds}",)
                     with self._bounded(connection):
                         transaction.enter(account, write=False, opening=opening)
                         yield transaction
@@ -149,7 +152,7 @@ class SQLStore:
         if not self._connections.owned or not isinstance(driver, sqlite3.Connection):
             yield
             return
-        until = time.monotonic() + QUESTION_SECONDS
+        until = time.monotonic() + at_most(QUESTION_SECONDS)
         driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
         try:
             yield
