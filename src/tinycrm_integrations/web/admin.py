@@ -15,7 +15,13 @@ from tinycrm_core.keys import redact
 from tinycrm_integrations.web.frame import frame
 from tinycrm_integrations.web.http import Request, Response, redirect, same_origin
 from tinycrm_integrations.web.links import ASSETS, Links, asset
-from tinycrm_integrations.web.pages import customer, customers
+from tinycrm_integrations.web.pages import (
+    customer,
+    customers,
+    projects,
+    projects_keys,
+    projects_one,
+)
 from tinycrm_integrations.web.render import HEADERS, environment
 from tinycrm_integrations.web.routes import Route, Routes
 from tinycrm_integrations.web.visit import View, Visit
@@ -29,6 +35,8 @@ MENU = (
     ("import", "Import", "/import"),
 )
 """Name, label and path of the pages that the bar along the top leads to, where they exist."""
+
+PAGES = (customers, customer, projects, projects_one, projects_keys)
 
 MAX_ACTOR = 60
 
@@ -52,7 +60,7 @@ class Admin:
         self._crm = crm
         self._templates = environment(templates_dirs)
         self._headers = tuple(headers.items())
-        self.routes = Routes(chain(customers.ROUTES, customer.ROUTES, (STATIC,)))
+        self.routes = Routes(chain(*(each.ROUTES for each in PAGES), (STATIC,)))
         ours = [each for each in MENU if self.routes.find("GET", each[2])[0]]
         self._menu = (*ours, *menu)
 

@@ -14,6 +14,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -36,6 +37,7 @@ def environment(templates_dirs: Sequence[str | Path] = ()) -> Environment:
     )
     found.filters |= {
         "ago": ago,
+        "in_words": in_words,
         "day": day,
         "moment": moment,
         "number": number,
@@ -76,6 +78,11 @@ def day(then: datetime) -> str:
 def moment(then: datetime) -> str:
     """A date with its time of day, which is UTC."""
     return f"{day(then)}, {then:%H:%M} UTC"
+
+
+def in_words(count: int) -> str:
+    """A count inside a sentence: small ones are spelled out."""
+    return _WORDS[count] if 0 <= count < len(_WORDS) else number(count)
 
 
 def number(count: int) -> str:
