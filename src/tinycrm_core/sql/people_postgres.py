@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from operator import attrgetter
@@ -191,6 +191,11 @@ def _element(value: Any) -> str:
     return str(value)
 
 
+def _scalar(value: Any) -> Any:
+    """As text without a type, which the statement names: one prepared statement for all."""
+    return value if value is None or type(value) is str else str(value)
+
+
 class PostgresPeople:
     """Implements `People`; `prefix` stands before every table name."""
 
@@ -211,13 +216,20 @@ class PostgresPeople:
             rows = self._fetch(ACCOUNT, slug)
         return rows
 
-    def _later(self, statement: str, *values: Any) -> Later:
-        """A statement for the next round trip; lists become arrays."""
-        values = tuple(array(each) if type(each) is list else each for each in values)
-        return self._pipeline.later(_prefixed(statement, self._prefix), values)
+    def _later(self, statement: str, *values: Any, asks: bool = False) -> Later:
+        """A statement for the next round trip."""
+        return self._pipeline.later(*self._filled(statement, values), asks=asks)
+
+    def _filled(self, statement: str, values: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+        """Statement and values for the driver; lists, all of one length, become arrays."""
+        text = _prefixed(statement, self._prefix)
+        if any(type(each) is list and len(each) == 1 for each in values):
+            single = tuple(_scalar(each[0]) if type(each) is list else each for each in values)
+            return _for_one(text), single
+        return text, tuple(array(each) if type(each) is list else each for each in values)
 
     def _fetch(self, statement: str, *values: Any) -> Sequence[Sequence[Any]]:
-        asked = self._later(statement, *values)
+        asked = self._later(statement, *values, asks=True)
         self._pipeline.send()
         return asked.rows
 
@@ -235,7 +247,7 @@ class PostgresPeople:
         if not lock:
             return self._fetch(_BY_EMAIL, account_id, account_id, wanted)
         # First the locks: what a statement reads while it waits for them is old by then.
-        locked = self._later(_LOCK_EMAILS, account_id, wanted)
+        locked = self._later(_LOCK_EMAILS, account_id, wanted, asks=True)
         rows = self._fetch(_BY_EMAIL, account_id, account_id, wanted)
         mine = {row[0] for row in locked.rows}
         return [row for row in rows if row[0] in mine]
@@ -251,25 +263,16 @@ class PostgresPeople:
         return {row[0] for row in self._fetch(_CLAIM, account_id, emails, ids)}
 
     def save(self, account_id: int, changes: Changes) -> None:
-        def later(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        parts: list[str] = []
+        values: list[Any] = []
+        for statement, rows in _parts(changes):
             if rows:
-                columns = map(list, zip(*rows, strict=True))
-                self._later(statement, account_id, *columns)
-
-        later(_NEW_CUSTOMER, changes.new_customers)
-        later(_CUSTOMER, changes.customers)
-        later(_SEEN, changes.seen)
-        later(_EMAIL, changes.emails)
-        later(_LOST_EMAIL, changes.lost_emails)
-        later(_GONE_MEMBERSHIP, changes.gone_memberships)
-        later(_NEW_MEMBERSHIP, changes.new_memberships)
-        later(_MEMBERSHIP, changes.memberships)
-        later(_ACTIVE, changes.active)
-        later(_GONE_VALUE, changes.gone_values)
-        later(_NEW_VALUE, changes.new_values)
-        for statement in _GONE:
-            later(statement, changes.gone)
-        later(_ENTRY, changes.entries)
+                columns = list(map(list, zip(*rows, strict=True)))
+                text, each = self._filled(statement, (account_id, *columns))
+                parts.append(text)
+                values += each
+        if parts:
+            self._pipeline.later(_as_one(tuple(parts)), tuple(values))
 
     def forgotten(self, account_id: int, digests: Sequence[bytes]) -> set[bytes]:
         wanted = [f"\\x{each.hex()}" for each in digests]
@@ -290,6 +293,48 @@ class PostgresPeople:
             self._later(_GONE_PARAM_KEYS, account_id, project_id, gone)
 
 
+def _parts(changes: Changes) -> Iterator[tuple[str, Sequence[tuple[Any, ...]]]]:
+    """Statements with their rows; none touches a row that another one does."""
+    yield _NEW_CUSTOMER, changes.new_customers
+    yield _CUSTOMER, changes.customers
+    yield _SEEN, changes.seen
+    yield _EMAIL, changes.emails
+    yield _LOST_EMAIL, changes.lost_emails
+    yield _GONE_MEMBERSHIP, changes.gone_memberships
+    yield _NEW_MEMBERSHIP, changes.new_memberships
+    yield _MEMBERSHIP, changes.memberships
+    yield _ACTIVE, changes.active
+    yield _GONE_VALUE, changes.gone_values
+    yield _NEW_VALUE, changes.new_values
+    for statement in _GONE:
+        yield statement, changes.gone
+    yield _ENTRY, changes.entries
+
+
+@cache
+def _as_one(parts: tuple[str, ...]) -> str:
+    """One statement for several; foreign keys are checked at its end."""
+    *first, last = parts
+    if not first:
+        return last
+    return "WITH " + ", ".join(f"w{n} AS ({each})" for n, each in enumerate(first)) + last
+
+
 @cache
 def _prefixed(statement: str, prefix: str) -> str:
     return statement.replace("{p}", prefix)
+
+
+_UNNEST = re.compile(r"unnest\(([^)]*)\)")
+_ANY = re.compile(r"ANY\(%s::(\w+)\[\]\)")
+
+
+@cache
+def _for_one(statement: str) -> str:
+    """The statement for single values instead of arrays.
+
+    PostgreSQL plans it once; one with arrays it plans anew for their lengths at each execution,
+    which takes longer than to run it.
+    """
+    statement = _UNNEST.sub(lambda found: f"(VALUES ({found[1].replace('[]', '')}))", statement)
+    return _ANY.sub(r"%s::\1", statement)

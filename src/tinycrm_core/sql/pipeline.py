@@ -16,13 +16,14 @@ _log = logging.getLogger("sqlalchemy.engine")
 
 
 class Later:
-    """A statement that is on its way; `rows` is its result once it was sent."""
+    """A statement that is on its way; `rows` is its result, if it has one, once it was sent."""
 
-    __slots__ = ("rows", "statement", "values")
+    __slots__ = ("asks", "rows", "statement", "values")
 
-    def __init__(self, statement: str, values: tuple[Any, ...]) -> None:
+    def __init__(self, statement: str, values: tuple[Any, ...], *, asks: bool) -> None:
         self.statement = statement
         self.values = values
+        self.asks = asks
         self.rows: Sequence[Sequence[Any]] = ()
 
 
@@ -39,15 +40,15 @@ class Pipeline:
         self._waiting: list[Later] = []
         self._driver = _driver(connection)
 
-    def later(self, statement: str, values: tuple[Any, ...] = ()) -> Later:
-        """Put a statement off until the next `send`."""
-        put_off = Later(statement, values)
+    def later(self, statement: str, values: tuple[Any, ...] = (), *, asks: bool = False) -> Later:
+        """Put a statement off until the next `send`; one that `asks` has rows to give."""
+        put_off = Later(statement, values, asks=asks)
         self._waiting.append(put_off)
         return put_off
 
     def fetch(self, statement: str, values: tuple[Any, ...] = ()) -> Sequence[Sequence[Any]]:
         """All rows of a query, after everything that was put off."""
-        asked = self.later(statement, values)
+        asked = self.later(statement, values, asks=True)
         self.send()
         return asked.rows
 
@@ -59,7 +60,7 @@ class Pipeline:
         if self._driver is None:
             for each in waiting:
                 found = self._connection.exec_driver_sql(each.statement, each.values or None)
-                each.rows = found.fetchall() if found.returns_rows else ()
+                each.rows = found.fetchall() if each.asks else ()
         else:
             self._send(self._driver, waiting)
 
@@ -68,13 +69,19 @@ class Pipeline:
 
         try:
             if len(waiting) == 1:
-                cursors = [driver.execute(waiting[0].statement, waiting[0].values or None)]
+                (each,) = waiting
+                cursor = driver.execute(each.statement, each.values or None)
+                each.rows = cursor.fetchall() if each.asks else ()
             else:
+                # Those whose results nobody reads share a cursor.
+                silent = driver.cursor()
+                cursors = [driver.cursor() if each.asks else silent for each in waiting]
                 with driver.pipeline():
-                    cursors = [driver.execute(one.statement, one.values or None) for one in waiting]
-            for each, cursor in zip(waiting, cursors, strict=True):
-                if cursor.description is not None:
-                    each.rows = cursor.fetchall()
+                    for each, cursor in zip(waiting, cursors, strict=True):
+                        cursor.execute(each.statement, each.values or None)
+                for each, cursor in zip(waiting, cursors, strict=True):
+                    if each.asks:
+                        each.rows = cursor.fetchall()
         except Error as error:
             raise self._wrapped(waiting[0], error, driver) from error
 
