@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, TypeAlias
 
@@ -45,6 +45,7 @@ def import_csv(
     mapping: Mapping[str, str] | str | None = None,
     delimiter: str | None = None,
     encoding: str | None = None,
+    headers: Sequence[str] | None = None,
     status_map: Mapping[str, str] | None = None,
     date_format: str | None = None,
     dry_run: bool = False,
@@ -64,7 +65,8 @@ def import_csv(
     of its newest date, rows without one as of `as_of` (default: now), and never replace anything
     newer, except with `overwrite`. `on_error="stop"` writes all rows or none. `dry_run` reports
     the same and writes nothing. `rejects` takes the rejected rows as CSV. `raw` reads cells as
-    they are, without taking off the apostrophe that guards formulas.
+    they are, without taking off the apostrophe that guards formulas. `headers` name the columns
+    of a file whose first line is a row already.
 
     Raises InvalidFile for a file that cannot be read and InvalidInput for a wrong option.
     """
@@ -72,7 +74,7 @@ def import_csv(
         clean_delimiter(delimiter)
 
     def read(file: TextFile, report: ImportReport, options: Options) -> Items:
-        return _csv_items(file, report, options, mapping, delimiter)
+        return _csv_items(file, report, options, mapping, delimiter, headers)
 
     return run_import(
         crm, stream, read,
@@ -88,6 +90,7 @@ def _csv_items(
     options: Options,
     mapping: Mapping[str, str] | str | None,
     delimiter: str | None,
+    named: Sequence[str] | None,
 ) -> Items:
     lines = file.lines()
     first = next(lines, "")
@@ -98,17 +101,23 @@ def _csv_items(
     if delimiter is None:
         delimiter = find_delimiter(first, lambda cell: KNOWN.get(words(cell)) == "email")
     found = records(chain((first,), lines), delimiter)
-    header = next(found, None)
-    if header is None or header.fault is not None:
-        fault = "file: is empty" if header is None else f"header: {header.fault}"
-        raise InvalidFile(fault, field="header", line=1)
-    headers = clean_headers(header.cells, raw=options.raw)
+    headers = clean_headers(_header(found) if named is None else named, raw=options.raw)
     ahead = list(islice(found, SAMPLE_ROWS))
     plan = plan_columns(headers, [each.cells for each in ahead if not each.fault], mapping)
     report.encoding, report.delimiter, report.preset = file.encoding, delimiter, plan.preset.name
     report.columns = tuple((column.header, column.spelled) for column in plan.columns)
     report.notes += _notes(headers)
-    return _read_rows(chain(ahead, found), row_reader(plan, options), plan.email_at)
+    # The header is the first record, where there is one.
+    before = 1 if named is None else 0
+    return _read_rows(chain(ahead, found), row_reader(plan, options), plan.email_at, before)
+
+
+def _header(found: Iterator[Record]) -> list[str]:
+    header = next(found, None)
+    if header is None or header.fault is not None:
+        fault = "file: is empty" if header is None else f"header: {header.fault}"
+        raise InvalidFile(fault, field="header", line=1)
+    return header.cells
 
 
 def _notes(headers: list[str]) -> list[str]:
@@ -116,10 +125,9 @@ def _notes(headers: list[str]) -> list[str]:
     return [f"columns without a header are left out: {', '.join(unnamed)}"] if unnamed else []
 
 
-def _read_rows(found: Iterator[Record], read: ReadRow, email_at: int) -> Items:
+def _read_rows(found: Iterator[Record], read: ReadRow, email_at: int, before: int) -> Items:
     for number, line, cells, fault in found:
-        # The header is the first record.
-        row = number - 1
+        row = number - before
         try:
             if fault is not None:
                 raise InvalidInput(f"row: {fault}", field="row")

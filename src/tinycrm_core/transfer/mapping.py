@@ -84,6 +84,23 @@ def plan_columns(
     mapping: Mapping[str, str] | str | None = None,
 ) -> Plan:
     """Give every column a role. Raises InvalidFile (no email column) or InvalidInput (mapping)."""
+    plan = propose_columns(headers, sample, mapping)
+    if not any(column.role == "email" for column in plan.columns):
+        raise InvalidFile(
+            "header: no column holds the email; the columns are "
+            f"{', '.join(ascii(each[:60]) for each in headers[:50] if each) or 'without names'}",
+            field="header",
+            line=1,
+        )
+    return plan
+
+
+def propose_columns(
+    headers: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    mapping: Mapping[str, str] | str | None = None,
+) -> Plan:
+    """The same where the email column may still be missing: for somebody to look at."""
     if isinstance(mapping, str):
         preset, wanted = _preset(mapping), {}
     else:
@@ -100,13 +117,6 @@ def plan_columns(
         cells = [unguard(row[index]) for row in sample if index < len(row) and row[index].strip()]
         columns.append(_column(index, header, role, cells, asked))
     columns = _without_doubles(columns, set(wanted))
-    if not any(column.role == "email" for column in columns):
-        raise InvalidFile(
-            "header: no column holds the email; the columns are "
-            f"{', '.join(ascii(each[:60]) for each in headers[:50] if each) or 'without names'}",
-            field="header",
-            line=1,
-        )
     return Plan(preset, tuple(columns))
 
 

@@ -254,3 +254,20 @@ def test_a_file_name_cannot_leave_its_header_i9(name: str, plain: str, full: str
     assert value == f"attachment; filename=\"{plain}\"; filename*=UTF-8''{full}"
     assert value.isascii()
     assert value.isprintable()
+
+
+def test_a_file_without_a_header_is_given_one() -> None:
+    """Rows and lines count from the first line, which is a row."""
+    crm = TinyCRM()
+    text = "ann@example.com,Ann,3\nnobody,Bob,4\n"
+    report = crm.import_csv(
+        io.StringIO(text),
+        project="p",
+        headers=["one", "two", "three"],
+        mapping={"one": "email", "two": "name"},
+    )
+    assert (report.created, report.rejected) == (1, 1)
+    assert (report.rejects[0].row, report.rejects[0].line) == (2, 2)
+    person = crm.customers.get("ann@example.com")
+    assert person is not None
+    assert (person.name, person.memberships[0].params) == ("Ann", {"three": 3})
