@@ -18,6 +18,7 @@ from tinycrm_integrations.web.links import ASSETS, Links, asset
 from tinycrm_integrations.web.pages import (
     customer,
     customers,
+    overlap,
     projects,
     projects_keys,
     projects_one,
@@ -36,7 +37,7 @@ MENU = (
 )
 """Name, label and path of the pages that the bar along the top leads to, where they exist."""
 
-PAGES = (customers, customer, projects, projects_one, projects_keys)
+PAGES = (customers, customer, overlap, projects, projects_one, projects_keys)
 
 MAX_ACTOR = 60
 
