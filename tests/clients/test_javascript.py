@@ -1,0 +1,205 @@
+"""The JavaScript client, run by Node against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.server.live import Live, serving
+from tests.sources import ROOT
+from tinycrm_core.client import TinyCRM
+
+CLIENT = ROOT / "clients" / "js" / "tinycrm.js"
+
+
+@pytest.fixture
+def node() -> str:
+    found = shutil.which("node")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Node")
+        pytest.skip("no Node")
+    return found
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    with TinyCRM("memory://") as crm, serving(crm) as server:
+        crm.projects.add("shop")
+        server.keys["shop"] = crm.keys.create("shop").secret
+        yield server
+
+
+def run(node: str, script: str, **given: object) -> Any:
+    """What the script writes with `say`; `given` are its constants."""
+    constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
+    head = f"import {{ TinyCRM }} from {json.dumps(CLIENT.as_uri())}; {constants}"
+    head += "const said = []; const say = (each) => said.push(each);"
+    tail = "; process.stdout.write(JSON.stringify(said));"
+    done = subprocess.run(
+        [node, "--input-type=module", "-"],
+        input=head + script + tail,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_both_forms_report_people(node: str, live: Live) -> None:
+    said = run(
+        node,
+        """
+        const one = new TinyCRM(`http://${key}@127.0.0.1:${port}`);
+        const two = new TinyCRM({ apiKey: key, url: `http://127.0.0.1:${port}/` });
+        say(await one.identify("Alice@example.com", {
+            name: "Alice", status: "paid", params: { plan: "pro" }, set_once: { source: "launch" },
+        }));
+        say(await two.identify("alice@example.com", { unset: ["plan"] }));
+        say(await two.ping("alice@example.com"));
+        say(await two.ping("nobody@example.com", new Date()));
+        """,
+        key=live.keys["shop"],
+        port=live.port,
+    )
+    assert [each.get("action", each.get("known")) for each in said] == [
+        "created", "updated", True, False,
+    ]  # fmt: skip
+    alice = live.crm.customers.get("alice@example.com")
+    assert alice is not None
+    shop = alice.on("shop")
+    assert shop is not None
+    assert (alice.name, shop.status, shop.params) == ("Alice", "paid", {"source": "launch"})
+
+
+def test_what_happened_earlier_changes_nothing_newer(node: str, live: Live) -> None:
+    run(
+        node,
+        """
+        const crm = new TinyCRM({ apiKey: key, url: `http://127.0.0.1:${port}` });
+        await crm.identify("a@example.com", { status: "paid" });
+        await crm.identify("a@example.com", { status: "trial", at: new Date(Date.now() - 1e6) });
+        """,
+        key=live.keys["shop"],
+        port=live.port,
+    )
+    person = live.crm.customers.get("a@example.com")
+    assert person is not None
+    assert [each.status for each in person.memberships] == ["paid"]
+
+
+def test_nothing_is_thrown_once_it_stands(node: str, live: Live) -> None:
+    """Q1: bad input, a wrong key and a server that is not there are results."""
+    said = run(
+        node,
+        """
+        const url = `http://127.0.0.1:${port}`;
+        const seen = [];
+        const onError = (error) => { seen.push(error.code); throw new Error("from onError"); };
+        const crm = new TinyCRM({ apiKey: key, url, onError });
+        say(await crm.identify("not an address"));
+        say(await crm.identify("a@example.com", { at: "soon" }));
+        say(await crm.identify("a@example.com", { status: "payd" }));
+        say(await crm.identify("a@example.com", { params: { big: 1n } }));
+        say(await new TinyCRM({ apiKey: key + "x", url }).ping("a@example.com"));
+        const gone = new TinyCRM({ apiKey: key, url: "http://127.0.0.1:1", retries: 0, onError });
+        say(await gone.ping("a@example.com"));
+        gone.ping("a@example.com");
+        say(seen);
+        """,
+        key=live.keys["shop"],
+        port=live.port,
+    )
+    *errors, seen = said
+    assert [each["error"].get("field") for each in errors] == [
+        "email", None, "status", None, None, None,
+    ]  # fmt: skip
+    codes = [each["error"]["code"] for each in errors]
+    assert codes[1] == "invalid"
+    assert codes[4:] == ["unauthorized", "network"]
+    assert seen == codes[:4] + codes[5:]
+    assert live.crm.customers.count() == 0
+
+
+def test_q17_the_key_stays_here(node: str, live: Live) -> None:
+    """Q17: it is not printed, not in the address, and not sent to where a redirect points."""
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(307)
+            self.send_header("Location", f"http://127.0.0.1:{live.port}/v1/identify")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        said = run(
+            node,
+            """
+            import { inspect } from "node:util";
+            const url = `http://${key}@127.0.0.1:${port}`;
+            const crm = new TinyCRM(url, { retries: 0 });
+            say(inspect(crm, { showHidden: true, depth: 9 }) + JSON.stringify(crm));
+            say(await crm.identify("a@example.com"));
+            """,
+            key=live.keys["shop"],
+            port=server.server_address[1],
+        )
+        server.shutdown()
+    assert live.keys["shop"] not in said[0]
+    assert said[1]["error"]["code"] == "network"
+    assert asked == ["/v1/identify"]
+    assert live.crm.customers.count() == 0
+
+
+def test_q9_it_tries_again_with_the_same_event(node: str) -> None:
+    """Q9: after a 503 the same event goes out again, no sooner than the server asked for."""
+    bodies: list[dict[str, Any]] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            text = b'{"error": {"code": "busy"}}' if len(bodies) < 3 else b'{"known": true}'
+            self.send_response(503 if len(bodies) < 3 else 200)
+            self.send_header("Retry-After", "0.1")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        [answer] = run(
+            node,
+            "say(await new TinyCRM(`http://KEY@127.0.0.1:${port}`).ping('a@example.com'));",
+            port=server.server_address[1],
+        )
+        server.shutdown()
+    assert answer == {"known": True}
+    assert len(bodies) == 3
+    assert len({each["at"] for each in bodies}) == 1
+    assert len({each["sent_at"] for each in bodies}) == 3
+
+
+def test_the_client_is_small() -> None:
+    """Less than 2 KB even before names are shortened."""
+    lines = (line.strip() for line in CLIENT.read_text().splitlines())
+    assert len("\n".join(each for each in lines if not each.startswith("//"))) < 2048
