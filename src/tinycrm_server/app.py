@@ -79,7 +79,7 @@ def create_app(crm: TinyCRM, *, entrance: Entrance | None = None) -> ASGIApp:
         exception_handlers=handlers,
     )
     _describe_keys(app)
-    api = api_router(crm, Keys(crm))
+    api = api_router(Keys(crm))
     app.include_router(api)
     app.include_router(pages_router(crm, entrance or Entrance(), api))
     return Headers(app)

@@ -17,6 +17,7 @@ from tinycrm_core.keys import hash_key, redact
 from tinycrm_core.state import KeyState
 from tinycrm_core.times import now as wall_clock
 from tinycrm_server.bodies import Refused
+from tinycrm_server.rates import Rates
 
 log = logging.getLogger("tinycrm.server")
 
@@ -36,14 +37,20 @@ class Caller:
 
     account: str
     key: KeyState
-    project: str | None
+    project: str
 
 
 class Keys:
     """Looks keys up, keeps what it found for a moment, and records their last use."""
 
-    def __init__(self, crm: TinyCRM, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        crm: TinyCRM,
+        rates: Rates | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._crm = crm
+        self._rates = rates
         self._clock = clock
         self._lock = threading.Lock()
         self._found: dict[bytes, tuple[float, Caller]] = {}
@@ -66,15 +73,21 @@ class Keys:
         caller = self._look_up(digest)
         if caller is None:
             raise wrong
+        self.charge(caller)
         self._record(caller)
         return caller
 
-    def writer(self, request: Request) -> tuple[Caller, str]:
-        """The caller and the slug of the project its key writes to; else Refused 403."""
+    def charge(self, caller: Caller, calls: int = 1) -> None:
+        """Count calls of a key, which a batch holds several of; Refused 429 for too many."""
+        if self._rates is not None and calls > 0:
+            self._rates.take("key", str(caller.key.id), cost=calls)
+
+    def writer(self, request: Request) -> Caller:
+        """The caller, whose key must write to a product; else Refused 403."""
         caller = self.caller(request)
-        if caller.project is None:
+        if not caller.project:
             raise Refused(403, "forbidden", "an account key does not write; use a project key")
-        return caller, caller.project
+        return caller
 
     def reader(self, request: Request) -> Caller:
         """The caller, whose key must read its account; else Refused 403."""
@@ -82,6 +95,19 @@ class Keys:
         if caller.key.kind != "acct":
             raise Refused(403, "forbidden", "a project key does not read; use an account key")
         return caller
+
+    def admin(self, request: Request) -> Caller:
+        """The caller, whose key must administer its account; else Refused 403."""
+        caller = self.reader(request)
+        if caller.key.scope != "admin":
+            raise Refused(403, "forbidden", "this account key only reads; use one with scope admin")
+        return caller
+
+    def client(self, caller: Caller) -> TinyCRM:
+        """The caller's account; history lays what it writes to the key."""
+        via = f"key {caller.key.label or caller.key.hint}"
+        limits = self._crm.limits
+        return TinyCRM.over(self._crm.store, account=caller.account, limits=limits, via=via)
 
     def _look_up(self, digest: bytes) -> Caller | None:
         moment = self._clock()
@@ -105,7 +131,7 @@ class Keys:
             return None
         account, key = found
         if key.project_id is None:
-            return Caller(account, key, None)
+            return Caller(account, key, "")
         with self._crm.store.begin(account, write=False) as transaction:
             slugs = {each.id: each.slug for each in transaction.projects()}
         slug = slugs.get(key.project_id)

@@ -27,11 +27,23 @@ _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class Refused(Exception):
-    """A request that is turned away before it is read; `status` is the one to answer with."""
+    """A request that is turned away before anything is done; `status` is the one to answer with.
 
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+    `wait` is after how many seconds it may be tried again, where that is known.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        field: str | None = None,
+        *,
+        wait: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.field = status, code, message, field
+        self.wait = wait
 
 
 async def read_json(request: Request) -> Any:
@@ -47,6 +59,21 @@ async def read_json(request: Request) -> Any:
     except TimeoutError:
         raise Refused(408, "timeout", f"body: not complete after {BODY_SECONDS} s") from None
     return decode(body)
+
+
+def check_members(
+    body: object, known: Sequence[str], what: str, required: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A body as an object of known members only. Raises InvalidInput."""
+    if not isinstance(body, dict):
+        raise InvalidInput("body: expected a JSON object", field=None)
+    for name in sorted(body.keys() - set(known)):
+        shown = ascii(name)[1:61]
+        raise InvalidInput(f"{shown}: unknown field; {what} takes {', '.join(known)}", field=shown)
+    for name in required:
+        if name not in body:
+            raise InvalidInput(f"{name}: missing", field=name)
+    return body
 
 
 def _check_type(request: Request) -> None:

@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from tinycrm_core import errors
 from tinycrm_core.keys import redact
-from tinycrm_core.model import Customer, Json, Result
+from tinycrm_core.model import Customer, Json, Project, Result
+from tinycrm_core.state import KeyState
+from tinycrm_core.times import from_micros
 from tinycrm_server.bodies import Refused
 
 log = logging.getLogger("tinycrm.server")
@@ -49,6 +51,8 @@ def problem_of(error: errors.TinyCRMError) -> dict[str, Any]:
 async def on_refused(request: Request, error: Refused) -> Response:
     """Answer for Refused."""
     headers = {"WWW-Authenticate": 'Bearer realm="TinyCRM"'} if error.status == 401 else {}
+    if error.wait is not None:
+        headers["Retry-After"] = str(error.wait)
     if error.status in (408, 413):
         headers["Connection"] = "close"
     return as_json(problem(error.code, error.message, error.field), error.status, headers)
@@ -104,6 +108,33 @@ def customer_json(customer: Customer) -> dict[str, Any]:
             }
             for each in customer.memberships
         ],
+    }
+
+
+def project_json(project: Project) -> dict[str, Any]:
+    """A product as JSON."""
+    return {
+        "slug": project.slug,
+        "name": project.name,
+        "hue": project.hue,
+        "created_at": project.created_at.isoformat(),
+    }
+
+
+def key_json(key: KeyState, project: str | None) -> dict[str, Any]:
+    """An API key as JSON, without its secret."""
+    times = {
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+        "revoked_at": key.revoked_at,
+    }
+    return {
+        "id": str(key.id),
+        "hint": key.hint,
+        "label": key.label,
+        "scope": key.scope,
+        "project": project,
+        **{name: at and from_micros(at).isoformat() for name, at in times.items()},
     }
 
 

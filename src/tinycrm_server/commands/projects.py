@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import InvalidInput, NotFound
-from tinycrm_core.state import KeyState
 from tinycrm_core.times import from_micros
 from tinycrm_integrations.web.render import day
 from tinycrm_server.commands.console import print_json, print_table, with_crm
 from tinycrm_server.commands.failing import Commands
+from tinycrm_server.replies import key_json, project_json
 
 
 @click.group(cls=Commands)
@@ -40,16 +38,7 @@ def list_projects(crm: TinyCRM, as_json: bool) -> None:
     people = dict(crm.customers.tally("", by="project"))
     if as_json:
         print_json(
-            [
-                {
-                    "slug": each.slug,
-                    "name": each.name,
-                    "hue": each.hue,
-                    "created_at": each.created_at.isoformat(),
-                    "customers": people.get(each.slug, 0),
-                }
-                for each in projects
-            ]
+            [{**project_json(each), "customers": people.get(each.slug, 0)} for each in projects]
         )
     else:
         rows = [(e.slug, e.name, e.hue, f"{people.get(e.slug, 0):,}") for e in projects]
@@ -89,7 +78,7 @@ def list_keys(crm: TinyCRM, as_json: bool) -> None:
     """List the keys, without the secret part."""
     keys = crm.keys.list()
     if as_json:
-        print_json([_key_json(each, slug) for each, slug in keys])
+        print_json([key_json(each, slug) for each, slug in keys])
         return
     rows = [
         (
@@ -104,22 +93,6 @@ def list_keys(crm: TinyCRM, as_json: bool) -> None:
         for each, slug in keys
     ]
     print_table(("Id", "Key", "Label", "For", "Made", "Last used", "State"), rows)
-
-
-def _key_json(each: KeyState, slug: str | None) -> dict[str, Any]:
-    times = {
-        "created_at": each.created_at,
-        "last_used_at": each.last_used_at,
-        "revoked_at": each.revoked_at,
-    }
-    return {
-        "id": str(each.id),
-        "hint": each.hint,
-        "label": each.label,
-        "scope": each.scope,
-        "project": slug,
-        **{name: at and from_micros(at).isoformat() for name, at in times.items()},
-    }
 
 
 @key.command("revoke")

@@ -1,4 +1,4 @@
-"""The HTTP API under /v1."""
+"""What products report: identify, ping, and several of either."""
 
 from __future__ import annotations
 
@@ -11,84 +11,75 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tinycrm_core import events
-from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import InvalidInput, TinyCRMError
 from tinycrm_core.events import Identify, Ping
-from tinycrm_core.query import MAX_LIMIT
 from tinycrm_core.times import from_micros, now, to_micros
 from tinycrm_server.auth import Caller, Keys
-from tinycrm_server.bodies import read_json
-from tinycrm_server.description import operations
-from tinycrm_server.replies import as_json, customer_json, outcome_json
-
-MAX_BATCH = 500
-"""Events of one batch."""
+from tinycrm_server.bodies import Refused, check_members, read_json
+from tinycrm_server.description import described
+from tinycrm_server.replies import as_json, outcome_json
+from tinycrm_server.schemas import MAX_BATCH
 
 
-def api_router(crm: TinyCRM, keys: Keys) -> APIRouter:
-    """The routes of the API, reading and writing through `crm`'s store."""
-    router = APIRouter(prefix="/v1", default_response_class=Response)
-    described = operations(MAX_BATCH)
+def add_events(router: APIRouter, keys: Keys) -> None:
+    """Add the routes that write."""
 
-    @router.post("/identify", summary="What a product knows", openapi_extra=described["identify"])
+    @router.post("/identify", **described("identify"))
     async def identify(request: Request) -> Response:
-        return await _one(crm, keys, request, "identify")
+        return await _one(keys, request, "identify")
 
-    @router.post("/ping", summary="Somebody was here", openapi_extra=described["ping"])
+    @router.post("/ping", **described("ping"))
     async def ping(request: Request) -> Response:
-        return await _one(crm, keys, request, "ping")
+        return await _one(keys, request, "ping")
 
-    @router.post("/events", summary="Several of either", openapi_extra=described["events"])
+    @router.post("/events", **described("events"))
     async def batch(request: Request) -> Response:
         writer = await run_in_threadpool(keys.writer, request)
         body = await read_json(request)
         received = now()
-        read = [_read(each, None, sent, received) for sent, each in _batch(body)]
-        outcomes = await run_in_threadpool(_send, crm, writer, read)
+        listed = _batch(body, writer)
+        keys.charge(writer, len(listed) - 1)
+        read = [_read(each, None, sent, received) for sent, each in listed]
+        outcomes = await run_in_threadpool(_send, keys, writer, read)
         return as_json({"results": [outcome_json(each) for each in outcomes]})
 
-    @router.get("/customers", summary="Who matches a filter", openapi_extra=described["customers"])
-    async def customers(request: Request) -> Response:
-        caller = await run_in_threadpool(keys.reader, request)
-        own, pairs = _query(request)
-        page = await run_in_threadpool(
-            crm.account(caller.account).customers.find,
-            pairs,
-            sort=own.get("sort", "-seen"),
-            limit=_limit(own.get("limit", "50")),
-            after=own.get("after"),
-        )
-        found = [customer_json(each) for each in page]
-        return as_json({"customers": found, "next": page.next})
 
-    return router
-
-
-async def _one(crm: TinyCRM, keys: Keys, request: Request, kind: str) -> Response:
+async def _one(keys: Keys, request: Request, kind: str) -> Response:
     writer = await run_in_threadpool(keys.writer, request)
     body = await read_json(request)
     sent_at = None
-    if isinstance(body, Mapping):
-        sent_at = body.pop("sent_at", None) if isinstance(body, dict) else None
+    if isinstance(body, dict):
+        sent_at = body.pop("sent_at", None)
+        _check_project(body, writer)
         if body.get("type", kind) != kind:
             raise InvalidInput(f"type: expected {kind} here", field="type")
     event = _read(body, kind, _sent(sent_at), now())
     if isinstance(event, TinyCRMError):
         raise event
-    [outcome] = await run_in_threadpool(_send, crm, writer, [event])
+    [outcome] = await run_in_threadpool(_send, keys, writer, [event])
     if isinstance(outcome, TinyCRMError):
         raise outcome
     return as_json(outcome_json(outcome))
 
 
-def _batch(body: object) -> list[tuple[int | None, object]]:
+def _check_project(body: dict[str, object], writer: Caller) -> None:
+    """Take the product out of a body that names it; Refused 403 if the key is another one's."""
+    if "project" not in body:
+        return
+    named = body.pop("project")
+    if not isinstance(named, str):
+        raise InvalidInput("project: expected the slug of the key's product", field="project")
+    if named != writer.project:
+        message = f"project: this key belongs to {writer.project}, not to the product named here"
+        raise Refused(403, "wrong_project", message, "project")
+
+
+def _batch(body: object, writer: Caller) -> list[tuple[int | None, object]]:
     """The send time and the body of each event of a batch."""
     if not isinstance(body, dict):
         raise InvalidInput("body: expected a JSON object with a list called events", field=None)
-    unknown = sorted(body.keys() - {"events", "sent_at"})
-    if unknown:
-        name = ascii(unknown[0])[1:61]
-        raise InvalidInput(f"{name}: unknown field; a batch takes events, sent_at", field=name)
+    _check_project(body, writer)
+    check_members(body, ("events", "sent_at"), "a batch")
     listed = body.get("events")
     if not isinstance(listed, list) or len(listed) > MAX_BATCH:
         raise InvalidInput(f"events: expected a list of at most {MAX_BATCH}", field="events")
@@ -131,31 +122,9 @@ def _settled(body: Mapping[str, object], sent: int | None, received: int) -> dic
     return times
 
 
-def _send(crm: TinyCRM, writer: tuple[Caller, str], read: list[Any]) -> list[Any]:
+def _send(keys: Keys, writer: Caller, read: list[Any]) -> list[Any]:
     """Apply what could be read, in one transaction; results and errors stay in order."""
-    caller, slug = writer
-    project = crm.account(caller.account).project(slug)
+    project = keys.client(writer).project(writer.project)
     good = [each for each in read if not isinstance(each, TinyCRMError)]
-    via = f"key {caller.key.label or caller.key.hint}"
-    done = iter(project.send(good, via=via) if good else ())
+    done = iter(project.send(good) if good else ())
     return [each if isinstance(each, TinyCRMError) else next(done) for each in read]
-
-
-def _query(request: Request) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """What pages and sorts, and the pairs of the filter."""
-    own: dict[str, str] = {}
-    pairs = []
-    for key, value in request.query_params.multi_items():
-        if key not in ("sort", "limit", "after"):
-            pairs.append((key, value))
-        elif key in own:
-            raise InvalidInput(f"{key}: given twice", field=key)
-        else:
-            own[key] = value
-    return own, pairs
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 4 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidInput(f"limit: expected a whole number from 1 to {MAX_LIMIT}", field="limit")
-    return int(text)
