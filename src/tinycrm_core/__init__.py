@@ -1,6 +1,7 @@
 """TinyCRM: one row per person, one badge per product."""
 
 from tinycrm_core.client import BoundProject, TinyCRM
+from tinycrm_core.delivery import Stats
 from tinycrm_core.errors import (
     Conflict,
     Forgotten,
@@ -15,6 +16,7 @@ from tinycrm_core.errors import (
     NotSupported,
     StoreError,
     TinyCRMError,
+    Undelivered,
 )
 from tinycrm_core.events import Identify, Ping
 from tinycrm_core.limits import Limits
@@ -49,11 +51,13 @@ __all__ = [
     "Ping",
     "Project",
     "Result",
+    "Stats",
     "Status",
     "StoreError",
     "TinyCRM",
     "TinyCRMError",
     "Totals",
+    "Undelivered",
     "customer_created",
     "customers_merged",
     "status_changed",

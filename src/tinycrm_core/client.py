@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Unpack
@@ -10,16 +11,20 @@ from uuid import UUID
 
 from tinycrm_core.account import Account, clean_account
 from tinycrm_core.apply import Answer
+from tinycrm_core.background import Background
+from tinycrm_core.delivery import OnError, Stats
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
 from tinycrm_core.events import Event, Fields, Identify, Ping, When
+from tinycrm_core.http import HTTPTransport
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.memory import MemoryStore
 from tinycrm_core.model import Json, Result
 from tinycrm_core.people import Customers
 from tinycrm_core.query_text import FilterLike
+from tinycrm_core.remote import RemoteStore, find_server
 from tinycrm_core.store import Store
-from tinycrm_core.transport import StoreTransport, clean_slug
+from tinycrm_core.transport import StoreTransport, Transport, clean_slug
 
 if TYPE_CHECKING:
     from tinycrm_core.sql import Connection, Engine
@@ -27,11 +32,14 @@ if TYPE_CHECKING:
 
 
 class BoundProject:
-    """One product: what it calls when people sign up, pay, leave or come by."""
+    """One product: what it calls when people sign up, pay, leave or come by.
+
+    The `slug` is empty where a server tells the product by the API key.
+    """
 
     def __init__(self, crm: TinyCRM, slug: str) -> None:
         self._crm = crm
-        self.slug = clean_slug(slug)
+        self.slug = clean_slug(slug) if slug else ""
 
     def __repr__(self) -> str:
         return f"<BoundProject {self.slug}>"
@@ -54,7 +62,15 @@ class BoundProject:
         the call counts as newer than everything known. `active=False` for imports and webhooks,
         which are nobody's activity. Raises InvalidEmail, InvalidStatus, InvalidParams,
         InvalidTime, InvalidInput or Forgotten, and then nothing is written.
+
+        In the background the Result is `queued`, the time is that of the call, and only bad
+        input is raised.
         """
+        queue = self._crm.queue
+        if queue is not None:
+            return queue.identify(
+                self.slug, email, name, status, params, set_once, unset, at, active
+            )
         event = Identify(
             email,
             name=name,
@@ -72,30 +88,52 @@ class BoundProject:
         raise _error(answer)
 
     def ping(self, email: str, at: When = None) -> bool:
-        """Somebody was active. False, and nothing else, for people this product does not know."""
+        """Somebody was active. False, and nothing else, for people this product does not know.
+
+        True in the background, where nobody knows yet.
+        """
+        if self._crm.queue is not None:
+            return self._crm.queue.ping(self.slug, email, at)
         (answer,) = self.send([Ping(email, at=at)])
+        if isinstance(answer, Exception):
+            raise answer
         return answer is True
 
     async def aidentify(self, email: str, **fields: Unpack[Fields]) -> Result:
-        """`identify` for coroutines; the store is used in a thread."""
+        """`identify` for coroutines; what could wait is done in a thread."""
+        if self._crm.queue is not None:
+            return self.identify(email, **fields)
         return await asyncio.to_thread(self.identify, email, **fields)
 
     async def aping(self, email: str, at: When = None) -> bool:
         """`ping` for coroutines."""
+        if self._crm.queue is not None:
+            return self.ping(email, at)
         return await asyncio.to_thread(self.ping, email, at)
 
     def send(
         self, events: Sequence[Event], *, via: str | None = None, batch: UUID | None = None
     ) -> list[Answer]:
-        """Apply a list of events in one transaction.
+        """Apply a list of events in one transaction, at once, in the background too.
 
         The answers come in order: a Result, a bool for a Ping, or the error of that event alone.
+        On a server a transaction has 500 events, and `batch` and `via` are not known there.
+        Raises Undelivered if the server takes nothing.
         """
-        return self._crm.transport.send(self.slug, events, via=via or self._crm.via, batch=batch)
+        transport = self._crm.transport
+        if isinstance(transport, StoreTransport):
+            return transport.send(self.slug, events, via=via or self._crm.via, batch=batch)
+        return transport.send(self.slug, events)
 
     def preview(self, events: Sequence[Event]) -> list[Answer]:
-        """What `send` would answer; nothing is written."""
-        return self._crm.transport.preview(self.slug, events)
+        """What `send` would answer; nothing is written. Raises NotSupported on a server."""
+        transport = self._crm.transport
+        if isinstance(transport, StoreTransport):
+            return transport.preview(self.slug, events)
+        raise NotSupported("a client of a server cannot preview")
+
+
+_pairing = threading.RLock()
 
 
 def _error(answer: object) -> Exception:
@@ -106,14 +144,26 @@ class TinyCRM:
     """A customer database: one row per person, one badge per product.
 
     `where` is `memory://`, `sqlite:///file.db`, `sqlite://` (in memory), `postgresql+psycopg://…`
-    or an SQLAlchemy engine of the host, which is never disposed. `project` binds `identify` and
-    `ping` to a product; `account` is the tenant. `auto_migrate` brings older tables up to date
-    when first used; without it they are refused.
+    or an SQLAlchemy engine of the host, which is never disposed; without one it is memory. Or it
+    is a server to report to: `https://KEY@host`, a project key whose server is in TINYCRM_URL, or
+    `api_key` and `url`; http:// only to this machine, elsewhere with `allow_http`.
+
+    `project` binds `identify` and `ping` to a product; `account` is the tenant. `auto_migrate`
+    brings older tables up to date when first used; without it they are refused.
+
+    `background` queues `identify` and `ping`: the default for a server, not for a database.
+    `on_error(error, events)` is told, in a thread, of queued events that were not stored.
     """
+
+    queue: Background | None
+    """What `identify` and `ping` go through, or None if they wait for their answer."""
+
+    _twin: TinyCRM | None
+    _on_error: OnError | None
 
     def __init__(
         self,
-        where: str | Engine = "memory://",
+        where: str | Engine | None = None,
         *,
         project: str | None = None,
         account: str = "default",
@@ -121,23 +171,81 @@ class TinyCRM:
         schema: str | None = None,
         auto_migrate: bool = False,
         via: str = "call",
+        api_key: str | None = None,
+        url: str | None = None,
+        allow_http: bool = False,
+        background: bool | None = None,
+        on_error: OnError | None = None,
     ) -> None:
-        store = open_store(where, schema=schema, auto_migrate=auto_migrate)
-        self._set_up(Account(store, clean_account(account), limits, via, sender=self), project)
+        server = find_server(where, api_key, url, allow_http=allow_http)
+        if server is None:
+            where = "memory://" if where is None else where
+            store = open_store(where, schema=schema, auto_migrate=auto_migrate)
+        else:
+            store = RemoteStore(server)
+        tenant = Account(store, clean_account(account), limits, via, sender=self)
+        self._set_up(tenant, project, HTTPTransport(server) if server else None)
+        self._on_error = on_error
+        if background if background is not None else server is not None:
+            self.queue = self._new_queue()
 
-    def _set_up(self, tenant: Account, project: str | None) -> None:
+    def _set_up(
+        self, tenant: Account, project: str | None, transport: Transport | None = None
+    ) -> None:
         self.tenant = tenant
         self.store = tenant.store
         self.account_slug = tenant.slug
         self.limits = tenant.limits
         self.via = tenant.via
-        self.transport = StoreTransport(tenant)
+        self.transport: Transport = transport or StoreTransport(tenant)
         self.customers = Customers(tenant)
         self.projects = Projects(tenant)
         self.segments = Segments(tenant)
         self.keys = Keys(tenant)
         self.imports = Imports(tenant)
-        self._bound = None if project is None else self.project(project)
+        remote = isinstance(tenant.store, RemoteStore)
+        self._bound = self.project(project or "") if remote or project is not None else None
+        self.queue = None
+        self._twin = None
+        self._on_error = None
+
+    def _new_queue(self) -> Background:
+        return Background(self.transport, limits=self.limits, via=self.via, on_error=self._on_error)
+
+    def in_background(self) -> TinyCRM:
+        """This client with `identify` and `ping` queued, never waiting and never failing late.
+
+        The same one every time, with one queue; this client if it queues already. It ends with
+        `close` of either.
+        """
+        if self.queue is not None:
+            return self
+        if self._twin is None:
+            twin = TinyCRM.__new__(TinyCRM)
+            project = self._bound.slug if self._bound else None
+            twin._set_up(self.tenant, project, self.transport)
+            twin._on_error = self._on_error
+            twin.queue = twin._new_queue()
+            with _pairing:
+                if self._twin is None:
+                    self._twin = twin
+        return self._twin
+
+    def flush(self, timeout: float | None = 10.0) -> bool:
+        """Send what is queued; True once the other side has accepted all of it.
+
+        False if some was refused or given up, or is not through after `timeout` seconds.
+        """
+        queue = self._any_queue()
+        return queue is None or queue.flush(timeout)
+
+    def stats(self) -> Stats:
+        """Exact counts of what this client queued in this process."""
+        queue = self._any_queue()
+        return Stats() if queue is None else queue.stats()
+
+    def _any_queue(self) -> Background | None:
+        return self._twin.queue if self._twin else self.queue
 
     @classmethod
     def over(
@@ -155,6 +263,8 @@ class TinyCRM:
         return crm
 
     def __repr__(self) -> str:
+        if isinstance(self.store, RemoteStore):
+            return f"<TinyCRM {self.store.server}>"
         return f"<TinyCRM {type(self.store).__name__} account={self.account_slug}>"
 
     def project(self, slug: str) -> BoundProject:
@@ -162,7 +272,12 @@ class TinyCRM:
         return BoundProject(self, slug)
 
     def account(self, slug: str) -> TinyCRM:
-        """Another tenant in the same store."""
+        """Another tenant in the same store, not in the background.
+
+        Raises NotSupported on a server, where the API key tells the account.
+        """
+        if isinstance(self.store, RemoteStore):
+            raise NotSupported("the API key tells the account; use a key of the other one")
         return TinyCRM.over(self.store, account=slug, limits=self.limits, via=self.via)
 
     def joined(self, connection: Connection) -> TinyCRM:
@@ -243,7 +358,10 @@ class TinyCRM:
         return self.store.check()
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Send what is queued, for up to two seconds, and give back what was opened."""
+        queue = self._any_queue()
+        if queue is not None:
+            queue.close()
         self.transport.close()
         self.store.close()
 
@@ -261,8 +379,6 @@ def open_store(
     if isinstance(where, str):
         if where in ("memory://", "memory:"):
             return MemoryStore()
-        if where.startswith(("http://", "https://", "tcrm_")):
-            raise NotSupported("this version reports to a database, not yet to a remote server")
         if "://" not in where:
             raise InvalidInput(
                 "where: expected memory://, sqlite:///file.db, postgresql+psycopg://… "

@@ -134,3 +134,30 @@ class SchemaError(StoreError):
     """The tables are older or newer than this version of TinyCRM."""
 
     code = "schema"
+
+
+class Undelivered(TinyCRMError):
+    """The other side did not take events: unreachable, overloaded, or it refuses the request.
+
+    `later` tells that the same request may succeed later, `after` how many seconds the other side
+    asked to wait (or None), and `split` that it may succeed in smaller pieces. `status` is the
+    HTTP status, or None if no answer came.
+    """
+
+    code = "undelivered"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        later: bool = False,
+        split: bool = False,
+        after: float | None = None,
+        status: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message, field=field)
+        self.later = later
+        self.split = split
+        self.after = after
+        self.status = status

@@ -89,10 +89,11 @@ class Result:
 
     `action` is `created` (a new person), `updated` or `unchanged`; `joined` tells that the person
     is new on this product; `changed` names what differs now: `name`, `status`, `params.<key>`.
+    A call that waits in a queue is `queued`; only then is `customer_id` None.
     """
 
-    action: Literal["created", "updated", "unchanged"]
-    customer_id: UUID
+    action: Literal["created", "updated", "unchanged", "queued"]
+    customer_id: UUID | None
     joined: bool = False
     changed: tuple[str, ...] = ()
 

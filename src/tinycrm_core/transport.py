@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +12,7 @@ from tinycrm_core import signals, times
 from tinycrm_core.account import Account
 from tinycrm_core.apply import Answer, Outcome, apply_events
 from tinycrm_core.errors import InvalidInput, TinyCRMError
-from tinycrm_core.events import Event
+from tinycrm_core.events import Event, from_json
 from tinycrm_core.model import HUES
 from tinycrm_core.state import ProjectState
 from tinycrm_core.store import Transaction
@@ -20,10 +21,25 @@ _SLUG = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Transport(Protocol):
-    """Something that takes events of a product."""
+    """Something that takes events of a product. Safe to share between threads and over a fork."""
+
+    most_events: int
+    """Events that one `deliver` takes."""
+    most_bytes: int
+    """Bytes of text that one `deliver` takes."""
 
     def send(self, project: str, events: Sequence[Event], *, via: str = "call") -> list[Answer]:
         """The answer to each event, in order."""
+        ...
+
+    def deliver(
+        self, project: str, texts: Sequence[str], *, via: str = "call", timeout: float | None = None
+    ) -> list[Answer]:
+        """The same for events as JSON texts, each with a time and an id.
+
+        Delivering a text again changes nothing. `timeout` bounds the seconds this may take, where
+        a transport waits for others. Raises Undelivered or StoreError if nothing was taken.
+        """
         ...
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -44,6 +60,9 @@ class _RolledBack(Exception):
 
 class StoreTransport:
     """Applies events at once; a product is created when something is first stored for it."""
+
+    most_events = 500
+    most_bytes = 1024 * 1024
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -67,6 +86,23 @@ class StoreTransport:
             return rolled_back.outcome.answers
         self._tell(project, outcome)
         return outcome.answers
+
+    def deliver(
+        self, project: str, texts: Sequence[str], *, via: str = "call", timeout: float | None = None
+    ) -> list[Answer]:
+        """One transaction for all; texts that are no events answer with their error."""
+        read = [self._read(text) for text in texts]
+        good = [each for each in read if not isinstance(each, TinyCRMError)]
+        done = iter(self.send(project, good, via=via) if good else ())
+        return [each if isinstance(each, TinyCRMError) else next(done) for each in read]
+
+    def _read(self, text: str) -> Event | TinyCRMError:
+        try:
+            return from_json(json.loads(text), limits=self._account.limits)
+        except TinyCRMError as error:
+            return error
+        except ValueError:
+            return InvalidInput("event: not JSON", field=None)
 
     def preview(self, project: str, events: Sequence[Event]) -> list[Answer]:
         """What `send` would answer; nothing is written."""

@@ -1,0 +1,260 @@
+"""Delivering what waits: batches, what is tried again and when, and exact counts of it all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import random
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from tinycrm_core import times
+from tinycrm_core.apply import Answer
+from tinycrm_core.errors import StoreError, TinyCRMError, Undelivered
+from tinycrm_core.keys import redact
+from tinycrm_core.snapshot import stamped
+
+if TYPE_CHECKING:
+    from tinycrm_core.transport import Transport
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""Seconds. A pause is random between nothing and twice the last bound, up to this one."""
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings of one client."""
+
+OnError: TypeAlias = Callable[[TinyCRMError, list[dict[str, Any]]], object]
+"""Told why events were not stored, and what they were, as JSON objects."""
+
+_log = logging.getLogger("tinycrm")
+_monotonic = time.monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What became of the events of one client in this process.
+
+    `queued` were taken from calls: of these `delivered` are stored, `refused` one by one by the
+    other side, `failed` given up, and `waiting` still here or on their way. `dropped` were not
+    taken, for want of room. `retries` counts requests, not events.
+    """
+
+    queued: int = 0
+    delivered: int = 0
+    refused: int = 0
+    failed: int = 0
+    waiting: int = 0
+    dropped: int = 0
+    retries: int = 0
+
+
+class Waiting(NamedTuple):
+    """An event in the queue; `made` is its monotonic time in nanoseconds unless it has a time."""
+
+    project: str
+    text: str
+    made: int | None
+    size: int
+
+
+class Line:
+    """What waits in one process, and what became of the rest; a child begins with its own."""
+
+    def __init__(self) -> None:
+        # Reentrant: a finaliser may report an event in the middle of reporting one.
+        self.lock = threading.RLock()
+        self.events: deque[Waiting] = deque()
+        # Looked up now, so that lock, queue and thread all come from gevent if it has patched.
+        self.wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.thread: threading.Thread | None = None
+        self.running = self.asleep = self.closing = self.closed = False
+        self.hurry = 0
+        self.leave_by: float | None = None
+        self.bytes = self.waiting = 0
+        self.queued = self.delivered = self.refused = self.failed = 0
+        self.dropped = self.retries = 0
+        self.last_error = ""
+        self.next_warning = 0.0
+
+    @property
+    def settled(self) -> int:
+        return self.delivered + self.refused + self.failed
+
+    def stats(self) -> Stats:
+        """All counts of one moment."""
+        with self.lock:
+            return Stats(
+                self.queued,
+                self.delivered,
+                self.refused,
+                self.failed,
+                self.waiting,
+                self.dropped,
+                self.retries,
+            )
+
+    def warn(self) -> None:
+        """Say what was lost so far, at most once in a while."""
+        moment = _monotonic()
+        with self.lock:
+            lost = self.dropped + self.refused + self.failed
+            if not lost or moment < self.next_warning:
+                return
+            self.next_warning = moment + WARN_EVERY
+        _log.warning(
+            "TinyCRM lost %d events so far: %d dropped, %d refused, %d given up. Last reason: %s",
+            lost,
+            self.dropped,
+            self.refused,
+            self.failed,
+            self.last_error or "the queue is full",
+        )
+
+
+class Courier:
+    """Delivers batches of one line, in the one thread that runs it."""
+
+    def __init__(
+        self,
+        line: Line,
+        transport: Transport,
+        *,
+        via: str,
+        retries: int,
+        on_error: OnError | None,
+    ) -> None:
+        self._line, self._transport = line, transport
+        self._via, self._retries, self._on_error = via, retries, on_error
+        self._prefix, self._number = secrets.token_hex(8), 0
+        self._latest = 0
+
+    def deliver(self, batch: Sequence[Waiting]) -> None:
+        """Deliver events or give them up; each has been counted once at the end."""
+        for project, texts in self._stamped(batch).items():
+            self._deliver(project, texts)
+            self._line.warn()
+        with self._line.lock:
+            self._line.bytes -= sum(each.size for each in batch)
+
+    def _deliver(self, project: str, texts: Sequence[str]) -> None:
+        for attempt in range(self._retries + 1):
+            answers = self.attempt(project, texts)
+            left, why = self.settle(texts, answers)
+            if why is None:
+                return
+            if attempt == self._retries or self._leaving():
+                with self._line.lock:
+                    self._line.failed += len(left)
+                    self._line.waiting -= len(left)
+                self._tell(why, left)
+                return
+            with self._line.lock:
+                self._line.retries += 1
+            self.pause(pause(attempt, why.after))
+            texts = left
+
+    def attempt(self, project: str, texts: Sequence[str]) -> list[Answer]:
+        """The answer to each text; Undelivered with `later` for those to be tried again.
+
+        A batch that is refused as a whole is taken apart, so that what is wrong with one event
+        does not hold up the others.
+        """
+        try:
+            timeout = self._line.leave_by and max(0.0, self._line.leave_by - _monotonic())
+            return self._transport.deliver(project, texts, via=self._via, timeout=timeout)
+        except Undelivered as error:
+            failure: TinyCRMError = error
+        except StoreError as error:
+            failure = Undelivered(error.message, later=True)
+        except Exception as error:
+            _log.debug("delivering failed", exc_info=True)
+            failure = Undelivered(f"delivering failed with {type(error).__name__}", split=True)
+        if not (isinstance(failure, Undelivered) and failure.split) or len(texts) == 1:
+            return [failure] * len(texts)
+        middle = len(texts) // 2
+        first = self.attempt(project, texts[:middle])
+        if _later(first[-1]):
+            return first + [first[-1]] * (len(texts) - middle)
+        return first + self.attempt(project, texts[middle:])
+
+    def settle(
+        self, texts: Sequence[str], answers: Sequence[Answer]
+    ) -> tuple[list[str], Undelivered | None]:
+        """Count what has its answer; returns what is to be tried again, and why."""
+        left: list[str] = []
+        why: Undelivered | None = None
+        refused: list[tuple[TinyCRMError, str]] = []
+        delivered = 0
+        for text, answer in zip(texts, answers, strict=True):
+            if isinstance(answer, Undelivered) and answer.later:
+                left.append(text)
+                why = answer
+            elif isinstance(answer, TinyCRMError):
+                refused.append((answer, text))
+            else:
+                delivered += 1
+        with self._line.lock:
+            self._line.delivered += delivered
+            self._line.refused += len(refused)
+            self._line.waiting -= delivered + len(refused)
+        for error, text in refused:
+            self._tell(error, [text])
+        return left, why
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the process is about to end."""
+        end = _monotonic() + seconds
+        while not self._leaving() and (left := end - _monotonic()) > 0:
+            try:
+                self._line.wake.get(timeout=left)
+            except queue.Empty:
+                return
+
+    def _leaving(self) -> bool:
+        return self._line.closing or self._line.leave_by is not None
+
+    def _stamped(self, batch: Sequence[Waiting]) -> dict[str, list[str]]:
+        """The texts of each product, with the time of their call and an id that stays theirs."""
+        wall, monotonic = times.now(), time.monotonic_ns()
+        found: dict[str, list[str]] = {}
+        for project, text, made, _ in batch:
+            at = None
+            if made is not None:
+                # Aged by a clock that nobody sets; two calls of one moment keep their order.
+                at = wall - (monotonic - made) // 1000
+                if 0 <= self._latest - at < 1_000_000:
+                    at = self._latest + 1
+                self._latest = at
+            self._number += 1
+            ident = f"{self._prefix}-{self._number}"
+            found.setdefault(project, []).append(stamped(text, at, ident))
+        return found
+
+    def _tell(self, error: TinyCRMError, texts: Sequence[str]) -> None:
+        self._line.last_error = redact(str(error))
+        if self._on_error is None:
+            return
+        try:
+            self._on_error(error, [json.loads(text) for text in texts])
+        except Exception:
+            _log.exception("on_error of TinyCRM failed")
+
+
+def _later(answer: Answer) -> bool:
+    return isinstance(answer, Undelivered) and answer.later
+
+
+def pause(attempt: int, after: float | None) -> float:
+    """Seconds until the next attempt: random, growing, and what the other side asked for."""
+    bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 16))
+    jitter = random.uniform(0, bound)  # noqa: S311 - no secret
+    if after is None:
+        return jitter
+    return min(LONGEST_PAUSE, max(0.0, after)) + jitter / 4
