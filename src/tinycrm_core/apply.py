@@ -46,38 +46,50 @@ class Outcome:
     status_changes: list[StatusChange] = field(default_factory=list)
 
 
-class _People:
-    """The people a list of events touches, as they change from event to event."""
+@dataclass(slots=True)
+class _Person:
+    """Somebody whom events touch: as stored, as they have become, and what is recorded of it."""
 
-    def __init__(self) -> None:
-        self.before: dict[UUID, CustomerState] = {}
-        self.now: dict[UUID, CustomerState] = {}
-        self.ids: dict[str, UUID] = {}
-        self.entries: dict[UUID, list[Entry]] = {}
+    before: CustomerState | None
+    now: CustomerState
+    entries: list[Entry] = field(default_factory=list)
 
-    def add(self, loaded: dict[str, CustomerState]) -> None:
-        for email, state in loaded.items():
-            self.ids[email] = state.id
-            self.before[state.id] = self.now[state.id] = state
-
-    def get(self, email: str) -> CustomerState | None:
-        found = self.ids.get(email)
-        return self.now.get(found) if found is not None else None
-
-    def put(self, state: CustomerState, entry: Entry | None = None) -> None:
-        self.now[state.id] = state
+    def put(self, state: CustomerState, entry: Entry | None) -> None:
+        self.now = state
         if entry is not None:
             # Entries of one transaction keep their order: each is a microsecond after the last.
-            entries = self.entries.setdefault(state.id, [])
-            entries.append(replace(entry, at=entry.at + len(entries)) if entries else entry)
+            number = len(self.entries)
+            self.entries.append(replace(entry, at=entry.at + number) if number else entry)
+
+
+class _People(dict[str, _Person]):
+    """The people a list of events touches, by address, as they change from event to event."""
+
+    def __init__(self, loaded: dict[str, CustomerState]) -> None:
+        self._persons: list[_Person] = []
+        seen: dict[int, _Person] = {}
+        for email, state in loaded.items():
+            person = seen.get(id(state))  # two addresses of one person load one state
+            if person is None:
+                seen[id(state)] = person = self._added(_Person(state, state))
+            self[email] = person
+
+    def _added(self, person: _Person) -> _Person:
+        self._persons.append(person)
+        return person
+
+    def create(self, email: str, state: CustomerState, entry: Entry | None) -> None:
+        """Somebody new."""
+        person = self[email] = self._added(_Person(None, state))
+        person.put(state, entry)
 
     def writes(self) -> list[Write]:
-        found = []
-        for customer_id, state in self.now.items():
-            before, entries = self.before.get(customer_id), self.entries.get(customer_id, ())
-            if state is not before or entries:
-                found.append(Write(before, state, tuple(entries)))
-        return found
+        """What is to be saved."""
+        return [
+            Write(each.before, each.now, tuple(each.entries))
+            for each in self._persons
+            if each.now is not each.before or each.entries
+        ]
 
 
 def apply_events(
@@ -91,12 +103,9 @@ def apply_events(
     limits: Limits = LIMITS,
 ) -> Outcome:
     """Apply events of one product in their order; a refused one does not stop the others."""
-    people = _People()
-    people.add(tx.load({event.email for event in events}))
+    people = _People(tx.load({event.email for event in events}))
     unknown = dict.fromkeys(
-        event.email
-        for event in events
-        if isinstance(event, Identify) and event.email not in people.ids
+        event.email for event in events if isinstance(event, Identify) and event.email not in people
     )
     refused, new_ids = _claim(tx, unknown) if unknown else (set(), {})
     outcome = Outcome()
@@ -135,25 +144,27 @@ def digest(secret: bytes, email: str) -> bytes:
 
 
 def _ping(people: _People, event: Ping, project_id: int, now: int) -> bool:
-    state = people.get(event.email)
+    person = people.get(event.email)
     at = now if event.at is None else cast(int, event.at)
-    after = rules.ping(state, event.email, project_id, at) if state else None
-    if after is None:
+    after = rules.ping(person.now, event.email, project_id, at) if person else None
+    if person is None or after is None:
         return False
-    people.put(after)
+    person.put(after, None)
     return True
 
 
 def _identify(people: _People, event: Identify, context: rules.Context, outcome: Outcome) -> Answer:
-    before = people.get(event.email)
+    person = people.get(event.email)
+    before = person.now if person else None
     try:
         after, effect, entry = rules.identify(before, event, context)
     except TinyCRMError as error:
         return error
-    people.ids[event.email] = after.id
-    people.put(after, entry)
-    if before is None:
+    if person is None:
+        people.create(event.email, after, entry)
         outcome.created.append((after.id, after.email))
+    else:
+        person.put(after, entry)
     if "status" in effect.changes:
         change = effect.changes["status"]
         outcome.status_changes.append(

@@ -8,7 +8,6 @@ the order of their event times gives, so the order in which they arrive cannot m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import TypeAlias
 
 from tinycrm_core.model import ABSENT, Json
@@ -37,12 +36,34 @@ def same(left: Json, right: Json) -> bool:
     return bool(left == right)
 
 
+def written_at(membership: MembershipState, key: str) -> int | None:
+    """When a key was last set or unset explicitly."""
+    marks = membership.marks
+    if not marks:
+        return membership.params_at if key in membership.params else None
+    at = marks.at.get(key)
+    if at is None and key in membership.params and key not in marks.once:
+        return membership.params_at
+    return marks.gone.get(key) if at is None else at
+
+
+def known_at(membership: MembershipState, key: str) -> int:
+    """The newest time a key has heard of; 0 when it has not."""
+    once = membership.marks.once.get(key)
+    return max(written_at(membership, key) or 0, once[-1][0] if once else 0)
+
+
 class Registers:
     """A mutable copy of a membership's params, for the time of one event."""
 
     def __init__(self, membership: MembershipState) -> None:
         marks = membership.marks
         self.params = dict(membership.params)
+        if not marks:
+            self.once: dict[str, tuple[tuple[int, Json], ...]] = {}
+            self.gone: dict[str, int] = {}
+            self.at = dict.fromkeys(membership.params, membership.params_at)
+            return
         self.once = dict(marks.once)
         self.gone = dict(marks.gone)
         shown_once = marks.once.keys() - marks.at.keys()
@@ -56,11 +77,6 @@ class Registers:
         """When the key was last set or unset explicitly."""
         at = self.at.get(key)
         return self.gone.get(key) if at is None else at
-
-    def known_at(self, key: str) -> int:
-        """The newest time this key has heard of; 0 when it has not."""
-        once = self.once.get(key)
-        return max(self.written_at(key) or 0, once[-1][0] if once else 0)
 
     def write(self, key: str, value: Json, at: int) -> bool:
         """Set a key, or unset it with ABSENT. False if a newer write, or an equal one, stands."""
@@ -134,14 +150,3 @@ def writes_of(membership: MembershipState) -> tuple[list[KeyWrite], list[KeyWrit
     explicit += [(key, ABSENT, at) for key, at in registers.gone.items()]
     once = [(key, value, at) for key, each in registers.once.items() for at, value in each]
     return explicit, once
-
-
-def changed_keys(
-    before: MembershipState | None, after: MembershipState, keys: Iterable[str]
-) -> Iterable[tuple[str, Json, Json]]:
-    """The given keys whose visible value differs, with the old and the new value."""
-    old_params = before.params if before else {}
-    for key in keys:
-        old, new = old_params.get(key, ABSENT), after.params.get(key, ABSENT)
-        if not same(old, new):
-            yield key, old, new

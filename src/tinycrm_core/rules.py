@@ -17,7 +17,7 @@ from uuid import UUID
 from tinycrm_core.events import STATUSES, Identify
 from tinycrm_core.limits import LIMITS, Limits, check_size
 from tinycrm_core.model import ABSENT, Json
-from tinycrm_core.registers import KeyWrite, Registers, changed_keys, same
+from tinycrm_core.registers import KeyWrite, Registers, known_at, same, written_at
 from tinycrm_core.state import DEFAULT_AT, CustomerState, Entry, MembershipState
 
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
@@ -55,25 +55,26 @@ def settle(state: CustomerState | None, project_id: int, event: Identify, now: i
     if at is not None:
         at = max(at, DEFAULT_AT + 1)
     membership = state.memberships.get(project_id) if state else None
-    registers = Registers(membership) if membership and at is None else None
+    params: list[KeyWrite]
+    if at is None and membership is not None:
+        m = membership  # for the closure, in which it cannot be None
 
-    def time(known: int) -> int:
-        return at if at is not None else max(now, known + 1)
+        def time(key: str) -> int:
+            return max(now, known_at(m, key) + 1)
 
-    def key_time(key: str) -> int:
-        return time(registers.known_at(key) if registers else DEFAULT_AT)
-
+        params = [(key, value, time(key)) for key, value in (event.params or {}).items()]
+        params += [(key, ABSENT, time(key)) for key in event.unset or ()]
+        # A call that is made now and finds the key has nothing to offer to the future either.
+        new = ((key, value) for key, value in (event.set_once or {}).items() if key not in m.params)
+        once = [(key, value, time(key)) for key, value in new]
+        status_at = max(now, m.status_at + 1)
+    else:
+        status_at = max(now, DEFAULT_AT + 1) if at is None else at
+        params = [(key, value, status_at) for key, value in (event.params or {}).items()]
+        params += [(key, ABSENT, status_at) for key in event.unset or ()]
+        once = [(key, value, status_at) for key, value in (event.set_once or {}).items()]
+    name_at = max(now, (state.name_at if state else DEFAULT_AT) + 1) if at is None else at
     seen_at = now if at is None else at
-    params = [(key, value, key_time(key)) for key, value in (event.params or {}).items()]
-    params += [(key, ABSENT, key_time(key)) for key in event.unset or ()]
-    # A call that is made now and finds the key there has nothing to offer to the future either.
-    once = [
-        (key, value, key_time(key))
-        for key, value in (event.set_once or {}).items()
-        if not (registers and key in registers.params)
-    ]
-    name_at = time(state.name_at if state else DEFAULT_AT)
-    status_at = time(membership.status_at if membership else DEFAULT_AT)
     return Writes(
         joined_at=seen_at if event.joined is None else cast(int, event.joined),
         active_at=_newest(cast("int | None", event.seen), seen_at if event.active else None),
@@ -107,9 +108,8 @@ def write_membership(
         for key, value, at in writes.once:
             registers.write_once(key, value, at)
         params, params_at, marks = registers.pack()
-        effect.late.update(
-            (f"params.{key}", None if value is ABSENT else value) for key, value in too_late
-        )
+        for key, value in too_late:
+            effect.late[f"params.{key}"] = None if value is ABSENT else value
     after = MembershipState(
         min(membership.joined_at, writes.joined_at),
         _newest(membership.last_active_at, writes.active_at),
@@ -140,11 +140,12 @@ def _write_status(m: MembershipState, writes: Writes, effect: Effect) -> tuple[s
 def _note_params(
     before: MembershipState | None, after: MembershipState, writes: Writes, effect: Effect
 ) -> None:
-    times = {key: at for key, _, at in (*writes.params, *writes.once)}
-    old = Registers(before) if before else None
-    for key, value, new in changed_keys(before, after, times):
-        old_at = (old.written_at(key) if old else None) or DEFAULT_AT
-        effect.changes[f"params.{key}"] = _change(value, new, old_at, times[key])
+    old_params = before.params if before else {}
+    for key, at in {key: at for key, _, at in (*writes.params, *writes.once)}.items():
+        old, new = old_params.get(key, ABSENT), after.params.get(key, ABSENT)
+        if not same(old, new):
+            old_at = (written_at(before, key) if before else None) or DEFAULT_AT
+            effect.changes[f"params.{key}"] = _change(old, new, old_at, at)
 
 
 def _change(old: Json, new: Json, old_at: int, at: int) -> dict[str, Json]:
@@ -255,7 +256,8 @@ def identify(
 
 
 def _entry_id(strand: UUID, project_id: int, writes: Writes) -> UUID:
-    digest = blake2b(repr((strand.int, project_id, writes)).encode("utf-8"), digest_size=16)
+    text = repr((strand.int, project_id, *writes))
+    digest = blake2b(text.encode("utf-8"), digest_size=16)
     return UUID(bytes=digest.digest())
 
 

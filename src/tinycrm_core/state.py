@@ -122,8 +122,12 @@ class CustomerState:
     @property
     def last_seen_at(self) -> int | None:
         """The newest activity on any product."""
-        seen = [m.last_active_at for m in self.memberships.values() if m.last_active_at is not None]
-        return max(seen) if seen else None
+        newest = None
+        for membership in self.memberships.values():
+            at = membership.last_active_at
+            if at is not None and (newest is None or at > newest):
+                newest = at
+        return newest
 
     def to_json(self) -> list[Any]:
         """A compact JSON form of a strand."""

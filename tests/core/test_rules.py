@@ -12,7 +12,7 @@ from tinycrm_core import merge, rules
 from tinycrm_core.events import Identify
 from tinycrm_core.limits import Limits
 from tinycrm_core.model import ABSENT
-from tinycrm_core.registers import MAX_ONCE, Registers, changed_keys, same, writes_of
+from tinycrm_core.registers import MAX_ONCE, Registers, known_at, same, writes_of, written_at
 from tinycrm_core.state import NO_MARKS, CustomerState, Entry, Marks, MembershipState
 from tinycrm_core.undo import undo_entries
 
@@ -76,9 +76,16 @@ def test_a_write_tells_whether_it_took_effect() -> None:
 
 
 def test_what_is_known_of_a_key() -> None:
-    assert (register().written_at("k"), register().known_at("k")) == (None, 0)
-    gone = register(("unset", None, 3), ("once", 1, 7))
-    assert (gone.written_at("k"), gone.known_at("k")) == (3, 7)
+    def known(registers: Registers) -> tuple[int | None, int]:
+        membership = MembershipState(0, None, "free", 0, *registers.pack())
+        assert written_at(membership, "k") == registers.written_at("k")
+        return written_at(membership, "k"), known_at(membership, "k")
+
+    assert known(register()) == (None, 0)
+    assert known(register(("set", 1, 3))) == (3, 3)
+    assert known(register(("once", 1, 7))) == (None, 7)
+    assert known(register(("set", 1, 3), ("once", 1, 7))) == (3, 7)
+    assert known(register(("unset", None, 3), ("once", 1, 7))) == (3, 7)
 
 
 def test_the_oldest_offers_are_kept() -> None:
@@ -117,12 +124,6 @@ def test_marks_say_only_what_the_common_time_does_not() -> None:
 )  # fmt: skip
 def test_equal_as_json(left: Any, right: Any, equal: bool) -> None:
     assert same(left, right) is same(right, left) is equal
-
-
-def test_changed_keys() -> None:
-    one, other = MembershipState(0, params={"a": 1, "b": 1}), MembershipState(0, params={"a": True})
-    assert list(changed_keys(one, other, "abc")) == [("a", 1, True), ("b", 1, ABSENT)]
-    assert list(changed_keys(None, other, "a")) == [("a", ABSENT, True)]
 
 
 # identify --------------------------------------------------------------------------------------

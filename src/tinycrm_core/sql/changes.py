@@ -92,8 +92,16 @@ class Changes:
             self.searched.append(key)
 
     def _emails(self, writes: Sequence[Write], claimed: Mapping[str, UUID]) -> None:
-        kept = {email for each in writes if each.after for email in each.after.emails}
-        for write in writes:
+        moving = [
+            write
+            for write in writes
+            if write.before is None
+            or write.after is None
+            or write.before.emails != write.after.emails
+            or write.before.id != write.after.id
+        ]
+        kept = {email for each in moving if each.after for email in each.after.emails}
+        for write in moving:
             before, after = write.before, write.after
             old = before.emails if before else ()
             new = after.emails if after else ()
@@ -155,10 +163,11 @@ class Changes:
     def _params(self, old: Mapping[str, Json], new: Mapping[str, Json], key: Row) -> None:
         if not old and not new:
             return
-        unchanged = {name for name in old if name in new and _same(old[name], new[name])}
-        if unchanged:
-            old = {name: value for name, value in old.items() if name not in unchanged}
-            new = {name: value for name, value in new.items() if name not in unchanged}
+        if old and new:
+            old, new = (
+                {k: v for k, v in old.items() if not (k in new and _same(v, new[k]))},
+                {k: v for k, v in new.items() if not (k in old and _same(v, old[k]))},
+            )
         before, after = set(self._values(key[1], old, -1)), set(self._values(key[1], new, 1))
         number = self.encoding.number
         for rows, values in (

@@ -19,7 +19,12 @@ from tinycrm_core.model import Json
 dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 """JSON as TinyCRM writes it into a column."""
 
-loads = json.loads
+_decode = json.JSONDecoder().raw_decode
+
+
+def loads(text: str | bytes) -> Any:
+    """What a column holds, which `dumps` or a driver has written without spaces around it."""
+    return _decode(text)[0] if type(text) is str else json.loads(text)
 
 
 class Ident(TypeDecorator[UUID]):

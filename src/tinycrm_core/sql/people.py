@@ -100,9 +100,9 @@ class People(Protocol):
         ...
 
 
-def states(rows: Iterable[Sequence[Any]]) -> dict[UUID, CustomerState]:
+def states(rows: Iterable[Sequence[Any]]) -> list[CustomerState]:
     """People from rows of their own columns, their addresses in order, and one membership each."""
-    found: dict[UUID, CustomerState] = {}
+    found: list[CustomerState] = []
     memberships: dict[Any, dict[int, MembershipState]] = {}
     for ident, created_at, name, name_at, strands, emails, project_id, *rest in rows:
         theirs = memberships.get(ident)
@@ -117,7 +117,7 @@ def states(rows: Iterable[Sequence[Any]]) -> dict[UUID, CustomerState]:
                 theirs,
                 tuple(map(CustomerState.from_json, parsed(strands))) if strands else (),
             )
-            found[state.id] = state
+            found.append(state)
         if project_id is not None:
             joined_at, last_active_at, status, status_at, params, params_at, marks = rest
             theirs[project_id] = MembershipState(

@@ -76,7 +76,7 @@ class SQLTransaction(Projects):
         if not wanted:
             return {}
         rows = self._people.by_email(self.account_id, wanted, lock=lock)
-        owners = {email: state for state in states(rows).values() for email in state.emails}
+        owners = {email: state for state in states(rows) for email in state.emails}
         return {email: owners[email] for email in wanted if email in owners}
 
     def load_ids(self, ids: Iterable[UUID], *, lock: bool = True) -> dict[UUID, CustomerState]:
@@ -84,7 +84,7 @@ class SQLTransaction(Projects):
         if not wanted:
             return {}
         rows = self._people.by_id(self.account_id, wanted, lock=lock)
-        found = states(rows)
+        found = {state.id: state for state in states(rows)}
         return {each: found[each] for each in wanted if each in found}
 
     def claim(self, people: Mapping[str, UUID]) -> set[str]:
