@@ -16,12 +16,18 @@ from tinycrm_integrations.web.frame import frame
 from tinycrm_integrations.web.http import Request, Response, redirect, same_origin
 from tinycrm_integrations.web.links import ASSETS, Links, asset
 from tinycrm_integrations.web.pages import (
+    adding,
+    beside,
     customer,
     customers,
+    exporting,
     overlap,
+    preferences,
     projects,
     projects_keys,
     projects_one,
+    segments,
+    standing,
 )
 from tinycrm_integrations.web.render import HEADERS, environment
 from tinycrm_integrations.web.routes import Route, Routes
@@ -37,7 +43,8 @@ MENU = (
 )
 """Name, label and path of the pages that the bar along the top leads to, where they exist."""
 
-PAGES = (customers, customer, overlap, projects, projects_one, projects_keys)
+OWN = (customers, segments, adding, beside, exporting, standing, preferences)
+PAGES = (*OWN, customer, overlap, projects, projects_one, projects_keys)
 
 MAX_ACTOR = 60
 
@@ -105,6 +112,7 @@ class Admin:
             "now": visit.now,
             "theme": theme if theme in ("light", "dark") else None,
             "csrf": visit.request.csrf,
+            "keys": "off" if visit.request.cookie("keys") == "off" else "on",
         }
         html = self._templates.get_template(template).render({**common, **context})
         kind = ("Content-Type", "text/html; charset=utf-8")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from tinycrm_core.filters import And, Filter, Not, On, Or
-from tinycrm_integrations.web.notes import read_note
+from tinycrm_integrations.web.notes import KEYS, read_note
 from tinycrm_integrations.web.visit import View, Visit
 
 
@@ -20,7 +21,18 @@ def frame(visit: Visit, view: View) -> dict[str, Any]:
         "hues": {each.slug: f"hue-{each.hue}" for each in projects},
         "spine": [each for each in projects if named is None or each.slug in named],
         "done": read_note(visit.request, visit.links),
+        "address": _address(visit),
     }
+
+
+def _address(visit: Visit) -> str:
+    """Where this page is, for a form that comes back to it; what was sent has no address."""
+    request = visit.request
+    if request.method == "POST":
+        return visit.links.to("/")
+    told = KEYS if "done" in dict(request.query) else frozenset()
+    pairs = [pair for pair in request.query if pair[0] not in told]
+    return visit.links.asking(quote(request.path), pairs)
 
 
 def named_products(filter: Filter) -> set[str]:

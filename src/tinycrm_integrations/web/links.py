@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from typing import Any
@@ -21,15 +21,25 @@ STATIC = files("tinycrm_integrations.web") / "static"
 ASSETS = {
     "tinycrm.css": "text/css; charset=utf-8",
     "tinycrm.js": "text/javascript; charset=utf-8",
+    "htmx.js": "text/javascript; charset=utf-8",
     "icons.svg": "image/svg+xml",
     "mark.svg": "image/svg+xml",
 }
 """The static files and their content types; nothing else is served."""
 
 
+@cache
 def asset(name: str) -> bytes:
     """The content of one of ASSETS."""
     return (STATIC / name).read_bytes()
+
+
+@cache
+def _version() -> str:
+    digest = blake2b(digest_size=6)
+    for name in ASSETS:
+        digest.update(asset(name))
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -38,13 +48,10 @@ class Links:
 
     prefix: str = ""
 
-    @cached_property
+    @property
     def version(self) -> str:
         """Changes whenever a static file does, so that browsers may keep each for ever."""
-        digest = blake2b(digest_size=6)
-        for name in ASSETS:
-            digest.update(asset(name))
-        return digest.hexdigest()
+        return _version()
 
     def to(self, path: str) -> str:
         """A path below the mount, percent-encoded."""
@@ -58,10 +65,14 @@ class Links:
         """A symbol of the sprite."""
         return f"{self.static('icons.svg')}#{name}"
 
+    def asking(self, path: str, pairs: Pairs = ()) -> str:
+        """A page with these query pairs."""
+        query = urlencode(list(pairs), safe="@,:.-*", quote_via=quote)
+        return self.to(path) + (f"?{query}" if query else "")
+
     def customers(self, pairs: Pairs = ()) -> str:
         """The customers page with these query pairs."""
-        query = urlencode(list(pairs), safe="@,:.-*", quote_via=quote)
-        return self.to("/") + (f"?{query}" if query else "")
+        return self.asking("/", pairs)
 
     def filtered(self, filter: Filter) -> str | None:
         """The customers page for a filter, or None where a filter cannot say it."""

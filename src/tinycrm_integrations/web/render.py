@@ -37,8 +37,10 @@ def environment(templates_dirs: Sequence[str | Path] = ()) -> Environment:
     )
     found.filters |= {
         "ago": ago,
-        "in_words": in_words,
+        "amount": amount,
         "day": day,
+        "in_words": in_words,
+        "instant": instant,
         "moment": moment,
         "number": number,
         "said": said,
@@ -80,6 +82,11 @@ def moment(then: datetime) -> str:
     return f"{day(then)}, {then:%H:%M} UTC"
 
 
+def instant(then: datetime) -> str:
+    """The same for machines, as short as it goes."""
+    return f"{then:%Y-%m-%dT%H:%MZ}"
+
+
 def in_words(count: int) -> str:
     """A count inside a sentence: small ones are spelled out."""
     return _WORDS[count] if 0 <= count < len(_WORDS) else number(count)
@@ -88,3 +95,8 @@ def in_words(count: int) -> str:
 def number(count: int) -> str:
     """A count with its thousands apart."""
     return f"{count:,}"
+
+
+def amount(value: float) -> str:
+    """A number that was added up or averaged."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"

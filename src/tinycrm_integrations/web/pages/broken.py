@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tinycrm_core import filters
 from tinycrm_core.errors import InvalidFilter
 from tinycrm_integrations.web.http import Pairs
+from tinycrm_integrations.web.pages.asked import Asked
 from tinycrm_integrations.web.pages.segments import tabs
 from tinycrm_integrations.web.visit import View, Visit
 
@@ -27,6 +28,7 @@ def broken(visit: Visit, error: InvalidFilter, pairs: Pairs) -> View:
     slugs = visit.slugs
     repairs = _repairs(text, start, end, error, slugs) if place is not None else []
     context = {
+        "asked": Asked(),
         "tabs": list(tabs(visit, None)),
         "kept": [],
         "text": text if error.field == "q" else "",

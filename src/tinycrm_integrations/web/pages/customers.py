@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter
-from tinycrm_core.filters import And, Filter
+from tinycrm_core.errors import InvalidFilter, StoreError
+from tinycrm_core.filters import And, Filter, On
 from tinycrm_core.model import Customer
+from tinycrm_core.patience import within
 from tinycrm_integrations.web.links import Links
-from tinycrm_integrations.web.notes import KEYS as NOTE_KEYS
+from tinycrm_integrations.web.pages.asked import MAX_BACK, Asked
 from tinycrm_integrations.web.pages.broken import broken
-from tinycrm_integrations.web.pages.columns import Column, param_columns
+from tinycrm_integrations.web.pages.columns import USUAL, Column, chosen, param_columns
 from tinycrm_integrations.web.pages.segments import tabs
 from tinycrm_integrations.web.routes import Route
 from tinycrm_integrations.web.visit import View, Visit
@@ -21,94 +22,99 @@ LIMIT = 50
 CAP = 10_000
 """People are counted up to here on the way to a page."""
 
-MAX_BACK = 20
-"""Pages whose start a link remembers, so that addresses stay short."""
+COUNT_SECONDS = 0.2
+"""Time for that; then the page goes without."""
+
+MAX_TRIED = 6
+"""Conditions of a question without answer that are left out in turn, to say which one is it."""
 
 MAX_BADGES = 5
-SORT = "-seen"
 SORTED_BY = {
     "seen": "most recently active first",
     "created": "newest first",
     "projects": "most products first",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The query pairs of the page, told apart."""
-
-    pairs: tuple[tuple[str, str], ...]
-    sort: str = SORT
-    after: str | None = None
-    back: tuple[str, ...] = ()
-
-    @classmethod
-    def read(cls, pairs: Sequence[tuple[str, str]]) -> Asked:
-        """Raises InvalidFilter when something that can be said once is said twice."""
-        own: dict[str, str] = {}
-        rest, back = [], []
-        for key, value in pairs:
-            if key in NOTE_KEYS:
-                continue
-            if key == "back":
-                back.append(value)
-            elif key in ("sort", "after"):
-                if key in own:
-                    raise InvalidFilter(f"{key} was given twice", field=key)
-                own[key] = value
-            elif (key, value.strip()) != ("q", ""):
-                rest.append((key, value))
-        return cls(tuple(rest), own.get("sort") or SORT, own.get("after"), tuple(back[-MAX_BACK:]))
-
-    def query(self, **others: str | None) -> list[tuple[str, str]]:
-        """The pairs of the same question with other ways to page or sort."""
-        pairs = list(self.pairs)
-        sort = others.pop("sort", self.sort)
-        if sort and sort != SORT:
-            pairs.append(("sort", sort))
-        return pairs + [(key, value) for key, value in others.items() if value]
+FIRST = {"name": "name", "projects": "-projects", "seen": "-seen", "created": "-created"}
+"""By column: the order its head asks for first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One condition, and the page without it."""
+    """One condition, the product it is about, and the question without it."""
 
     text: str
+    project: str | None
+    rest: Filter
     without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many match; `people` is None where counting took too long, and at most CAP + 1."""
+
+    people: int | None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the number itself."""
+        return self.people is not None and self.people <= CAP
+
+    def __str__(self) -> str:
+        if self.people is None:
+            return "more"
+        return f"{self.people:,}" if self.is_whole else f"more than {CAP:,}"
 
 
 def customers(visit: Visit) -> View:
     """The page that a query string asks for; a question that is wrong gets the broken view."""
-    crm, links, pairs = visit.crm, visit.links, visit.request.query
-    asked = Asked(pairs)
+    crm, links = visit.crm, visit.links
+    asked = Asked(visit.request.query)
     try:
-        asked = Asked.read(pairs)
-        filter = filters.from_pairs(asked.pairs, projects=visit.slugs)
+        asked = Asked.read(visit.request.query)
+        filter = asked.filter(visit)
         page = crm.customers.find(filter, sort=asked.sort, limit=LIMIT, after=asked.after)
-        count = crm.customers.count(filter, cap=CAP + 1)
+        seen = [key for _, key in crm.projects.params()]
+        fixed, columns = (
+            (list(USUAL), param_columns(seen, filter, asked.sort))
+            if asked.cols is None
+            else chosen(asked.cols, seen, visit.slugs)
+        )
     except InvalidFilter as error:
         return broken(visit, error, asked.pairs)
-    columns = param_columns((key for _, key in crm.projects.params()), filter, asked.sort)
+    is_all = page.next is None and asked.after is None
+    count = Counted(len(page) if is_all else counted(visit, filter, CAP + 1))
+    chips = _chips(filter, asked, links)
     context = {
+        "asked": asked,
         "tabs": list(tabs(visit, filter)),
         "text": _text(asked, filter),
-        "kept": [("sort", asked.sort)] if asked.sort != SORT else [],
-        "chips": _chips(filter, asked, links),
+        "kept": asked.look(),
+        "chips": chips,
         "parts": filters.describe_parts(filter),
         "title": filters.describe(filter),
         "customers": page.customers,
         "badges": _badges(links),
-        "counted": f"more than {CAP:,}" if count > CAP else f"{count:,}",
-        "single": count == 1,
+        "count": count,
+        "fixed": fixed,
         "columns": columns,
-        "sorting": _sorting(asked, columns, links),
+        "sorting": _sorting(asked, fixed, columns, links),
         "sorted_by": SORTED_BY.get(asked.sort.lstrip("-"), f"sorted by {asked.sort}"),
         "next": _next(asked, page.next, links),
         "previous": _previous(asked, links),
         "first": links.customers(asked.query()) if asked.after else None,
         "everybody": filter == filters.EVERYBODY,
+        "smaller": [] if page.customers else _smaller(visit, chips),
     }
     return View("customers.html", context, filter=filter)
+
+
+def counted(visit: Visit, filter: Filter, cap: int | None = None) -> int | None:
+    """How many match, as far as the time of a page goes."""
+    try:
+        with within(COUNT_SECONDS):
+            return visit.crm.customers.count(filter, cap=cap)
+    except StoreError:
+        return None
 
 
 def _text(asked: Asked, filter: Filter) -> str:
@@ -122,10 +128,19 @@ def _chips(filter: Filter, asked: Asked, links: Links) -> list[Chip]:
     items = filter.items if isinstance(filter, And) else (filter,)
     chips = []
     for index, item in enumerate(items):
-        rest = filters.to_pairs(And((*items[:index], *items[index + 1 :])))
-        without = links.customers(Asked(tuple(rest), asked.sort).query())
-        chips.append(Chip(filters.format(item), without))
+        rest = And((*items[:index], *items[index + 1 :]))
+        product = item.project if isinstance(item, On) else None
+        without = links.customers(asked.of(rest).query())
+        chips.append(Chip(filters.format(item), product, rest, without))
     return chips
+
+
+def _smaller(visit: Visit, chips: Sequence[Chip]) -> list[tuple[Chip, int]]:
+    """What finds somebody when one condition goes, the fewest people first."""
+    if not 1 < len(chips) <= MAX_TRIED:
+        return []
+    tried = [(chip, counted(visit, chip.rest, CAP + 1) or 0) for chip in chips]
+    return sorted((each for each in tried if each[1]), key=lambda each: each[1])
 
 
 def _badges(links: Links) -> Callable[[Customer], tuple[list[tuple[str, str, str]], int]]:
@@ -145,16 +160,17 @@ def _badges(links: Links) -> Callable[[Customer], tuple[list[tuple[str, str, str
 
 
 def _sorting(
-    asked: Asked, columns: Sequence[Column], links: Links
+    asked: Asked, fixed: Sequence[str], columns: Sequence[Column], links: Links
 ) -> dict[str, tuple[str, str | None]]:
     """For each column that sorts: the page sorted by it, and how it is sorted now."""
     current, descending = asked.sort.lstrip("-"), asked.sort.startswith("-")
-    wanted = {"name": "name", "seen": "-seen"} | {each.sort[1:]: each.sort for each in columns}
+    names = ["name", *("projects" if each == "products" else each for each in fixed)]
+    wanted = {name: FIRST[name] for name in names} | {each.key: f"-{each.key}" for each in columns}
     heads = {}
     for name, first in wanted.items():
         is_current = name == current
         turned = name if descending else f"-{name}"
-        link = links.customers(asked.query(sort=turned if is_current else first))
+        link = links.customers(asked.sorted_by(turned if is_current else first).query())
         state = ("descending" if descending else "ascending") if is_current else None
         heads[name] = link, state
     return heads
@@ -172,7 +188,8 @@ def _previous(asked: Asked, links: Links) -> str | None:
         return None
     back = list(asked.back) or [""]
     after = back.pop()
-    return links.customers([*asked.query(after=after), *(("back", each) for each in back)])
+    place = {"after": after} if after else {}
+    return links.customers([*asked.query(**place), *(("back", each) for each in back)])
 
 
 ROUTES = (Route("GET", "/", customers),)
