@@ -214,10 +214,10 @@ class Customers:
         self._merged(record)
         return record.id
 
-    def undo_merge(self, merge_id: UUID | str) -> None:
-        """Part two people again. Raises NotFound or Conflict."""
+    def undo_merge(self, merge_id: UUID | str) -> MergeState:
+        """Part two people again, and return what was undone. Raises NotFound or Conflict."""
         wanted = read_id(merge_id, "merge_id")
-        self._account.write(
+        return self._account.write(
             lambda tx: apply.undo_merge(tx, wanted, now=times.now(), via=self._account.via)
         )
 

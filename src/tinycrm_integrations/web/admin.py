@@ -19,8 +19,11 @@ from tinycrm_integrations.web.pages import (
     adding,
     beside,
     customer,
+    customer_change,
+    customer_delete,
     customers,
     exporting,
+    merge,
     overlap,
     preferences,
     projects,
@@ -44,7 +47,8 @@ MENU = (
 """Name, label and path of the pages that the bar along the top leads to, where they exist."""
 
 OWN = (customers, segments, adding, beside, exporting, standing, preferences)
-PAGES = (*OWN, customer, overlap, projects, projects_one, projects_keys)
+PRODUCTS = (projects, projects_one, projects_keys)
+PAGES = (*OWN, customer, customer_change, customer_delete, merge, overlap, *PRODUCTS)
 
 MAX_ACTOR = 60
 

@@ -2,80 +2,165 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tinycrm_core.errors import NotFound
-from tinycrm_core.model import ABSENT, Change, Json, Membership
+from tinycrm_core.filters import Condition, On, Word
+from tinycrm_core.model import Change, Customer, Json, Membership, Status
+from tinycrm_core.state import MergeState
+from tinycrm_core.times import from_micros
+from tinycrm_integrations.web.http import Response
 from tinycrm_integrations.web.links import Links, shown
 from tinycrm_integrations.web.pages.columns import spelled
+from tinycrm_integrations.web.pages.customer_history import history_of
+from tinycrm_integrations.web.pages.gone import gone
 from tinycrm_integrations.web.routes import Route
 from tinycrm_integrations.web.visit import View, Visit
 
-MAX_HISTORY = 200
-"""Changes on the page; the newest are shown."""
+_STANDING = (Status.PAID, Status.TRIAL, Status.FREE, Status.CHURNED)
 
-_STANDING = (("", "paid"), ("on ", "trial"), ("", "free"), ("", "churned"))
+MAX_FACTS = 20
+"""Params of a product that are shown at once; the others unfold."""
+MAX_DEPTH = 4
+"""Keys inside keys that get a line of their own."""
+LONGEST = 200
+"""Characters of a value; the export has all of it."""
 
-LONGEST = 120
-"""Characters of a value in the history; more ends in an ellipsis."""
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A param: its key as filters write it, its value as text, and everybody who has the same."""
+
+    name: str
+    text: str
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Another address, with what made it one: `merged` or `until`, and when."""
+
+    email: str
+    how: str | None = None
+    at: datetime | None = None
+
+
+def find_person(visit: Visit, ident: str) -> Customer | None:
+    """The person with this id, if it is one and there is somebody."""
+    try:
+        return visit.crm.customers.get_by_id(UUID(ident))
+    except ValueError:
+        return None
+
+
+def nobody(visit: Visit) -> View:
+    """Says that the person is gone."""
+    return gone(
+        "There is nobody here",
+        "The person was merged into another one, was deleted, or never existed.",
+        [("All customers", visit.links.customers())],
+    )
 
 
 def customer(visit: Visit, ident: str) -> View:
-    """The page of the customer with this id. Raises NotFound."""
-    crm, links = visit.crm, visit.links
-    try:
-        found = crm.customers.get_by_id(UUID(ident))
-    except ValueError:
-        found = None
+    """The page of the customer with this id."""
+    found = find_person(visit, ident)
     if found is None:
-        raise NotFound("the person was merged into another one, deleted, or never existed")
-    history = crm.customers.history(found.email)
+        return nobody(visit)
+    try:
+        changes = visit.crm.customers.history(found.email)
+        merges = visit.crm.customers.merges(found.email)
+    except NotFound:
+        return nobody(visit)
+    links = visit.links
     context = {
         "customer": found,
         "title": found.name or found.email,
+        "here_is": links.customer(found.id),
         "standing": [
-            (words, status, slugs)
-            for words, status in _STANDING
+            (str(status), slugs)
+            for status in _STANDING
             if (slugs := [m.project for m in found.memberships if m.status == status])
         ],
-        "facts": {each.project: _facts(each, links) for each in found.memberships},
-        "history": [_line(each) for each in history[:MAX_HISTORY]],
-        "changes": len(history),
+        "last_on": _last_on(found),
+        "not_on": [slug for slug in visit.slugs if found.on(slug) is None],
+        "aliases": _aliases(found, changes, merges),
+        "facts": {each.project: list(_facts(each, links)) for each in found.memberships},
+        "max_facts": MAX_FACTS,
+        "since": {each.project: _since(each, links) for each in found.memberships},
+        "history": history_of(visit, found, changes, merges),
     }
     return View("customer.html", context, products={m.project for m in found.memberships})
 
 
-def _facts(membership: Membership, links: Links) -> list[tuple[str, Json, str | None]]:
-    """Name, value and link of each param; objects one level down, as their dotted keys."""
-    facts = []
-    for key, value in membership.params.items():
-        inner = value.items() if isinstance(value, dict) and value else [(None, value)]
-        for below, each in inner:
-            path = (key,) if below is None else (key, below)
-            link = links.param(path, each, membership.project)
-            facts.append((spelled(path) or key, each, link))
-    return facts
+def _last_on(customer: Customer) -> str | None:
+    """Where the person was seen last."""
+    seen = customer.last_seen_at
+    here = (m.project for m in customer.memberships if m.last_active_at == seen)
+    return None if seen is None else next(here, None)
 
 
-def _line(change: Change) -> dict[str, Any]:
-    fields = []
-    for name, (old, new) in change.changes.items():
-        if not name.startswith("@"):
-            fields.append((name.removeprefix("params."), _cut(old), _cut(new)))
-    late = [(name.removeprefix("params."), _cut(value)) for name, value in change.late.items()]
-    status = change.changes.get("status", (None, None))[1]
-    earlier = change.at - change.event_at >= timedelta(days=1)
-    return {"change": change, "earlier": earlier, "fields": fields, "late": late, "status": status}
+def _aliases(
+    customer: Customer, changes: Sequence[Change], merges: Sequence[MergeState]
+) -> list[Alias]:
+    why: dict[str, tuple[str, datetime]] = {}
+    for change in changes:
+        old, _ = change.changes.get("email", (None, None))
+        if isinstance(old, str):
+            why.setdefault(old, ("until", change.at))
+    for merge in merges:
+        for email in merge.absorb_emails if merge.undone_at is None else ():
+            why[email] = "merged", from_micros(merge.at)
+    return [Alias(email, *why.get(email, (None, None))) for email in customer.aliases]
 
 
-def _cut(value: Json) -> Json:
-    """None stands for «there was no value»; long text is cut."""
-    if value is ABSENT:
-        return None
-    text = shown(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+def _since(membership: Membership, links: Links) -> str | None:
+    """Everybody who joined on the same day."""
+    day = Word(f"{membership.joined_at:%Y-%m-%d}")
+    return links.filtered(On(membership.project, (Condition("joined", "eq", day),)))
 
 
-ROUTES = (Route("GET", "/customers/{ident}", customer),)
+def _facts(membership: Membership, links: Links) -> Iterator[Fact]:
+    for path, value in _leaves((), membership.params):
+        text = shown(value)
+        cut = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+        link = links.param(path, value, membership.project)
+        yield Fact(spelled(path) or ".".join(path), cut, link)
+
+
+def _leaves(path: tuple[str, ...], value: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
+    """The values inside nested objects, with their dotted keys."""
+    if isinstance(value, dict) and (not path or (value and len(path) < MAX_DEPTH)):
+        for key, inner in value.items():
+            yield from _leaves((*path, key), inner)
+    else:
+        yield path, value
+
+
+def export(visit: Visit, ident: str) -> View | Response:
+    """Everything known about the person, as a JSON file."""
+    found = find_person(visit, ident)
+    try:
+        person = found and visit.crm.customers.export_person(found.email)
+    except NotFound:
+        person = None
+    if found is None or person is None:
+        return nobody(visit)
+    headers = (
+        ("Content-Type", "application/json"),
+        ("Content-Disposition", f'attachment; filename="customer-{found.id}.json"'),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "no-store"),
+    )
+    body = json.dumps(person, ensure_ascii=False, indent=2).encode("utf-8", "replace")
+    return Response(200, body, headers)
+
+
+ROUTES = (
+    Route("GET", "/customers/{ident}", customer),
+    Route("GET", "/customers/{ident}/export", export),
+)
