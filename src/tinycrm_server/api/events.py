@@ -39,8 +39,8 @@ def add_events(router: APIRouter, keys: Keys) -> None:
         received = now()
         listed = _batch(body, writer)
         keys.charge(writer, len(listed) - 1)
-        read = [_read(each, None, sent, received) for sent, each in listed]
-        outcomes = await run_in_threadpool(_send, keys, writer, read)
+        read = [read_event(each, None, sent, received) for sent, each in listed]
+        outcomes = await run_in_threadpool(apply, keys, writer, read)
         return as_json({"results": [outcome_json(each) for each in outcomes]})
 
 
@@ -53,10 +53,10 @@ async def _one(keys: Keys, request: Request, kind: str) -> Response:
         _check_project(body, writer)
         if body.get("type", kind) != kind:
             raise InvalidInput(f"type: expected {kind} here", field="type")
-    event = _read(body, kind, _sent(sent_at), now())
+    event = read_event(body, kind, read_sent(sent_at), now())
     if isinstance(event, TinyCRMError):
         raise event
-    [outcome] = await run_in_threadpool(_send, keys, writer, [event])
+    [outcome] = await run_in_threadpool(apply, keys, writer, [event])
     if isinstance(outcome, TinyCRMError):
         raise outcome
     return as_json(outcome_json(outcome))
@@ -83,19 +83,20 @@ def _batch(body: object, writer: Caller) -> list[tuple[int | None, object]]:
     listed = body.get("events")
     if not isinstance(listed, list) or len(listed) > MAX_BATCH:
         raise InvalidInput(f"events: expected a list of at most {MAX_BATCH}", field="events")
-    sent = _sent(body.get("sent_at"))
+    sent = read_sent(body.get("sent_at"))
     return [(sent, each) for each in listed]
 
 
-def _sent(sent_at: object) -> int | None:
+def read_sent(sent_at: object, field: str = "sent_at") -> int | None:
+    """When the sender's clock says that a body was sent, in microseconds. Raises InvalidInput."""
     if sent_at is None:
         return None
     if not isinstance(sent_at, str):
-        raise InvalidInput("sent_at: expected ISO 8601 text", field="sent_at")
-    return to_micros(sent_at, field="sent_at")
+        raise InvalidInput(f"{field}: expected ISO 8601 text", field=field)
+    return to_micros(sent_at, field=field)
 
 
-def _read(
+def read_event(
     body: object, kind: str | None, sent: int | None, received: int
 ) -> Identify | Ping | TinyCRMError:
     """The event of a body, with the sender's clock corrected, or what is wrong with it."""
@@ -122,7 +123,7 @@ def _settled(body: Mapping[str, object], sent: int | None, received: int) -> dic
     return times
 
 
-def _send(keys: Keys, writer: Caller, read: list[Any]) -> list[Any]:
+def apply(keys: Keys, writer: Caller, read: list[Any]) -> list[Any]:
     """Apply what could be read, in one transaction; results and errors stay in order."""
     project = keys.client(writer).project(writer.project)
     good = [each for each in read if not isinstance(each, TinyCRMError)]
