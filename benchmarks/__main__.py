@@ -1,4 +1,4 @@
-"""`python -m benchmarks [sqlite] [postgres] [memory]`: ratios, beside the bars we set ourselves."""
+"""`python -m benchmarks [sqlite] [postgres] [memory] [middleware]`: ratios, beside the bars we set ourselves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import identify, memory
+from benchmarks import identify, memory, middleware
 from tests import postgres
 
 
@@ -23,10 +23,10 @@ def server(url: str | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="sqlite, postgres or memory; all without any")
+    parser.add_argument("parts", nargs="*", help="sqlite, postgres, memory or middleware; all of them without")
     parser.add_argument("--postgres-url", help="a server to use instead of one started for this")
     asked = parser.parse_args()
-    parts = set(asked.parts) or {"sqlite", "postgres", "memory"}
+    parts = set(asked.parts) or {"sqlite", "postgres", "memory", "middleware"}
     print(
         f"{os.cpu_count()} cores. Medians of interleaved blocks, in seconds of the processor where "
         "one process does\nall the work, else of the clock. Times change with the machine; look at "
@@ -39,6 +39,8 @@ def main() -> None:
             identify.on_postgres(url)
     if "memory" in parts:
         memory.main()
+    if "middleware" in parts:
+        middleware.main()
 
 
 main()

@@ -18,13 +18,15 @@ GROUP = "tinycrm.commands"
 def find_commands(url: str | None) -> dict[str, click.Command]:
     """The commands there are, by name; their option --database is fixed to `url`.
 
-    Empty where the command line is not installed: pip install 'tinycrm[cli]'.
+    Empty where the command line is not installed: pip install 'tinycrm[server]'.
     """
     found: dict[str, click.Command] = {}
     for entry in entry_points(group=GROUP):
         try:
             group = entry.load()
-        except ImportError:
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("tinycrm"):
+                raise
             continue
         found |= {name: _on_database(each, url) for name, each in group.commands.items()}
     return found

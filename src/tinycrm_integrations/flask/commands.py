@@ -24,8 +24,13 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command; the application is loaded for those that need its database."""
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in find_commands(None):
+        if own is not None:
             return own
+        names = find_commands(None)
+        if not names:
+            raise click.ClickException("these commands need: pip install 'tinycrm[server]'")
+        if cmd_name not in names:
+            return None
         app = ctx.ensure_object(ScriptInfo).load_app()
         return find_commands(database_url(app.config.get("TINYCRM_DATABASE")))[cmd_name]
 
