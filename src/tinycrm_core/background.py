@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import queue
+import secrets
 import sys
 import threading
 import time
@@ -17,14 +18,16 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tinycrm_core import times
 from tinycrm_core.apply import Answer
 from tinycrm_core.delivery import Courier, Line, OnError, Stats, Waiting
 from tinycrm_core.events import Event, Identify, When
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import Json, Result
-from tinycrm_core.snapshot import event_text, identify_text, ping_text
+from tinycrm_core.snapshot import event_text, identify_text, ping_text, stamped
 
 if TYPE_CHECKING:
+    from tinycrm_core.spool import Spool
     from tinycrm_core.transport import Transport
 
 MOST_WAITING = 10_000
@@ -49,6 +52,10 @@ class Background:
     What the other side cannot take at the moment is tried `retries` times more, with growing
     random pauses. `on_error(error, events)` is told, in the thread, what could not be delivered.
     The thread starts with the first event and ends after a while without any.
+
+    With a `spool` an event is in the file before the call returns, and stays there until it is
+    delivered or refused, by this process or a later one, however often that has to be tried.
+    Events that the file cannot take wait in memory.
     """
 
     def __init__(
@@ -62,13 +69,16 @@ class Background:
         interval: float = INTERVAL,
         retries: int = RETRIES,
         on_error: OnError | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self.transport = transport
+        self.spool = spool
         self._limits, self._via = limits, via
         self._max_events, self._max_bytes = max_events, max_bytes
         self._interval, self._idle = interval, IDLE
         self._retries, self._on_error = retries, on_error
         self._most = transport.most_events
+        self._destinations = sorted({transport.destination(""), transport.destination("any")})
         # By process: a child finds nothing under its own id and begins anew, even after a fork
         # that told Python nothing.
         self._lines: dict[int, Line] = {}
@@ -110,6 +120,8 @@ class Background:
         return [QUEUED if isinstance(event, Identify) else True for event in events]
 
     def _put(self, project: str, text: str, now: bool) -> None:
+        if self.spool is not None and self._file(self.spool, project, text, now):
+            return
         size = len(text) + OVERHEAD
         event = Waiting(project, text, time.monotonic_ns() if now else None, size)
         line = self._lines.get(os.getpid()) or self._line()
@@ -139,6 +151,31 @@ class Background:
         elif not fits:
             line.warn()
 
+    def _file(self, spool: Spool, project: str, text: str, now: bool) -> bool:
+        line = self._lines.get(os.getpid()) or self._line()
+        body = stamped(text, times.now() if now else None, secrets.token_hex(12))
+        number = 0 if line.closed else spool.put(self.transport.destination(project), project, body)
+        start = wake = False
+        with line.lock:
+            if not number:
+                line.unspooled += not line.closed
+                line.last_error = spool.error
+            else:
+                line.queued += 1
+                line.spooled += 1
+                line.filed += 1
+                line.last_filed = max(line.last_filed, number)
+                if not line.running:
+                    line.running = start = True
+                elif line.asleep and (line.filed == 1 or line.filed >= self._most):
+                    line.asleep = False
+                    wake = True
+        if start:
+            self._start(line)
+        elif wake:
+            line.wake.put(None)
+        return bool(number)
+
     def flush(self, timeout: float | None = 10.0) -> bool:
         """Send what waits now. True once the other side has accepted all of it.
 
@@ -150,16 +187,18 @@ class Background:
         if line.thread is threading.current_thread():
             return line.waiting == 0
         with line.lock:
-            goal, lost = line.queued, line.refused + line.failed
-            if line.settled >= goal:
+            last = line.last_filed
+            goal, lost = line.queued - line.spooled, line.refused + line.failed
+            if line.waiting == 0 and not last:
                 return True
             line.hurry += 1
+            line.filed += self.spool is not None
             start, line.running = not line.running, True
         try:
             if start:
                 self._start(line, end)
             line.wake.put(None)
-            while line.settled < goal:
+            while not self._settled(line, goal, last):
                 if not line.running or (end is not None and time.monotonic() >= end):
                     return False
                 time.sleep(0.005)
@@ -167,6 +206,12 @@ class Background:
         finally:
             with line.lock:
                 line.hurry -= 1
+
+    def _settled(self, line: Line, goal: int, last: int) -> bool:
+        """Whether so many events of memory, and the file up to this number, are done with."""
+        if line.queued - line.spooled - line.waiting < goal:
+            return False
+        return not last or self.spool is None or self.spool.waiting(self._destinations, last) == 0
 
     def stats(self) -> Stats:
         """Exact counts of this process."""
@@ -213,31 +258,54 @@ class Background:
         courier = Courier(
             line, self.transport, via=self._via, retries=self._retries, on_error=self._on_error
         )
+        with line.lock:
+            line.filed += self.spool is not None  # what an earlier process left
         try:
-            while batch := self._take(line):
-                courier.deliver(batch)
+            while self._step(line, courier):
+                pass
         except BaseException:
             with line.lock:
                 line.running, line.thread = False, None
             raise
 
-    def _take(self, line: Line) -> list[Waiting]:
-        """The next batch, or nothing when the thread may end, which is noted already."""
+    def _step(self, line: Line, courier: Courier) -> bool:
+        """Deliver one batch of memory or of the file; False once the thread may end."""
+        batch = self._take(line)
+        if batch is None:
+            return False
+        if batch:
+            courier.deliver(batch)
+        elif self.spool is not None:
+            with line.lock:
+                line.filed = 0
+            if courier.drain(self.spool):
+                with line.lock:
+                    line.filed += 1
+            elif self.spool.waiting(self._destinations) > 0:
+                courier.pause(0 if line.hurry else IDLE)  # they are on a lease, or held back
+                with line.lock:
+                    line.filed += not line.closing and line.leave_by is None
+        line.warn()
+        return True
+
+    def _take(self, line: Line) -> list[Waiting] | None:
+        """The next batch of memory, [] to look at the file, or None when the thread may end."""
         first: float | None = None
         idle_until = time.monotonic() + self._idle
         while True:
             moment = time.monotonic()
             with line.lock:
                 leaving = line.closing or line.leave_by is not None
-                count = len(line.events)
+                count = len(line.events) + line.filed
                 if count and first is None:
                     first = moment
                 due = first is not None and moment >= first + self._interval
                 if count and (due or line.hurry or leaving or count >= self._most):
                     return self._pop(line)
                 if not count and (leaving or moment >= idle_until):
+                    # Under the lock, so that the next event starts another thread.
                     line.running, line.thread = False, None
-                    return []
+                    return None
                 line.asleep = True
                 until = idle_until if first is None else first + self._interval
             with contextlib.suppress(queue.Empty):
@@ -258,7 +326,7 @@ class Background:
     def _leave(self, line: Line, end: float) -> None:
         with line.lock:
             line.closing, line.leave_by = True, end
-            start = bool(line.events) and not line.running
+            start = bool(line.events or line.filed) and not line.running
             line.running = line.running or start
         if start:
             self._start(line, end)

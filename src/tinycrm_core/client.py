@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tinycrm_core.store import Store
 from tinycrm_core.transport import StoreTransport, Transport, clean_slug
 
 if TYPE_CHECKING:
+    from tinycrm_core.spool import Spool
     from tinycrm_core.sql import Connection, Engine
     from tinycrm_core.transfer import ImportReport
 
@@ -153,6 +155,7 @@ class TinyCRM:
 
     `background` queues `identify` and `ping`: the default for a server, not for a database.
     `on_error(error, events)` is told, in a thread, of queued events that were not stored.
+    `spool` is a file that keeps them until they are; several processes may share it.
     """
 
     queue: Background | None
@@ -160,6 +163,7 @@ class TinyCRM:
 
     _twin: TinyCRM | None
     _on_error: OnError | None
+    _spool: Spool | None
 
     def __init__(
         self,
@@ -176,6 +180,7 @@ class TinyCRM:
         allow_http: bool = False,
         background: bool | None = None,
         on_error: OnError | None = None,
+        spool: str | os.PathLike[str] | Spool | None = None,
     ) -> None:
         server = find_server(where, api_key, url, allow_http=allow_http)
         if server is None:
@@ -186,6 +191,7 @@ class TinyCRM:
         tenant = Account(store, clean_account(account), limits, via, sender=self)
         self._set_up(tenant, project, HTTPTransport(server) if server else None)
         self._on_error = on_error
+        self._spool = open_spool(spool)
         if background if background is not None else server is not None:
             self.queue = self._new_queue()
 
@@ -208,9 +214,16 @@ class TinyCRM:
         self.queue = None
         self._twin = None
         self._on_error = None
+        self._spool = None
 
     def _new_queue(self) -> Background:
-        return Background(self.transport, limits=self.limits, via=self.via, on_error=self._on_error)
+        return Background(
+            self.transport,
+            limits=self.limits,
+            via=self.via,
+            on_error=self._on_error,
+            spool=self._spool,
+        )
 
     def in_background(self) -> TinyCRM:
         """This client with `identify` and `ping` queued, never waiting and never failing late.
@@ -224,7 +237,7 @@ class TinyCRM:
             twin = TinyCRM.__new__(TinyCRM)
             project = self._bound.slug if self._bound else None
             twin._set_up(self.tenant, project, self.transport)
-            twin._on_error = self._on_error
+            twin._on_error, twin._spool = self._on_error, self._spool
             twin.queue = twin._new_queue()
             with _pairing:
                 if self._twin is None:
@@ -362,6 +375,8 @@ class TinyCRM:
         queue = self._any_queue()
         if queue is not None:
             queue.close()
+        if self._spool is not None:
+            self._spool.close()
         self.transport.close()
         self.store.close()
 
@@ -370,6 +385,15 @@ class TinyCRM:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def open_spool(spool: str | os.PathLike[str] | Spool | None) -> Spool | None:
+    """The file for waiting events that a path names."""
+    if not isinstance(spool, str | os.PathLike):
+        return spool
+    from tinycrm_core.spool import Spool  # sqlite3, which not every Python has
+
+    return Spool(spool)
 
 
 def open_store(

@@ -21,11 +21,15 @@ from tinycrm_core.keys import redact
 from tinycrm_core.snapshot import stamped
 
 if TYPE_CHECKING:
+    from tinycrm_core.spool import Row, Spool
     from tinycrm_core.transport import Transport
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 """Seconds. A pause is random between nothing and twice the last bound, up to this one."""
+
+HELD = 60.0
+"""Seconds for which events stay in the file after the other side turned their sender away."""
 
 WARN_EVERY = 60.0
 """Seconds between two warnings of one client."""
@@ -44,6 +48,10 @@ class Stats:
     `queued` were taken from calls: of these `delivered` are stored, `refused` one by one by the
     other side, `failed` given up, and `waiting` still here or on their way. `dropped` were not
     taken, for want of room. `retries` counts requests, not events.
+
+    With a spool, `spooled` counts those that went into the file, where any process may deliver
+    them; `delivered` and `refused` count what this one did. `unspooled` had to wait in memory
+    instead, because the file could not take them.
     """
 
     queued: int = 0
@@ -53,6 +61,8 @@ class Stats:
     waiting: int = 0
     dropped: int = 0
     retries: int = 0
+    spooled: int = 0
+    unspooled: int = 0
 
 
 class Waiting(NamedTuple):
@@ -79,7 +89,8 @@ class Line:
         self.leave_by: float | None = None
         self.bytes = self.waiting = 0
         self.queued = self.delivered = self.refused = self.failed = 0
-        self.dropped = self.retries = 0
+        self.dropped = self.retries = self.spooled = self.unspooled = 0
+        self.filed = self.last_filed = 0
         self.last_error = ""
         self.next_warning = 0.0
 
@@ -98,22 +109,25 @@ class Line:
                 self.waiting,
                 self.dropped,
                 self.retries,
+                self.spooled,
+                self.unspooled,
             )
 
     def warn(self) -> None:
         """Say what was lost so far, at most once in a while."""
         moment = _monotonic()
         with self.lock:
-            lost = self.dropped + self.refused + self.failed
+            lost = self.dropped + self.refused + self.failed + self.unspooled
             if not lost or moment < self.next_warning:
                 return
             self.next_warning = moment + WARN_EVERY
         _log.warning(
-            "TinyCRM lost %d events so far: %d dropped, %d refused, %d given up. Last reason: %s",
-            lost,
+            "TinyCRM could not report all events so far: %d dropped, %d refused, %d given up, "
+            "%d not spooled. Last reason: %s",
             self.dropped,
             self.refused,
             self.failed,
+            self.unspooled,
             self.last_error or "the queue is full",
         )
 
@@ -133,7 +147,8 @@ class Courier:
         self._line, self._transport = line, transport
         self._via, self._retries, self._on_error = via, retries, on_error
         self._prefix, self._number = secrets.token_hex(8), 0
-        self._latest = 0
+        self._latest = self._failures = 0
+        self._destinations = sorted({transport.destination(""), transport.destination("any")})
 
     def deliver(self, batch: Sequence[Waiting]) -> None:
         """Deliver events or give them up; each has been counted once at the end."""
@@ -146,9 +161,10 @@ class Courier:
     def _deliver(self, project: str, texts: Sequence[str]) -> None:
         for attempt in range(self._retries + 1):
             answers = self.attempt(project, texts)
-            left, why = self.settle(texts, answers)
+            places, why = self.settle(texts, answers)
             if why is None:
                 return
+            left = [texts[place] for place in places]
             if attempt == self._retries or self._leaving():
                 with self._line.lock:
                     self._line.failed += len(left)
@@ -159,6 +175,36 @@ class Courier:
                 self._line.retries += 1
             self.pause(pause(attempt, why.after))
             texts = left
+
+    def drain(self, spool: Spool) -> bool:
+        """Deliver one batch of the file; False if there was none to take, or none was taken."""
+        most, room = self._transport.most_events, self._transport.most_bytes
+        rows = spool.claim(self._destinations, most, room)
+        if not rows:
+            return False
+        by_project: dict[str, list[Row]] = {}
+        for row in rows:
+            by_project.setdefault(row.project, []).append(row)
+        for project, theirs in by_project.items():
+            texts = [row.text for row in theirs]
+            places, why = self.settle(texts, self.attempt(project, texts), filed=True)
+            left = {theirs[place] for place in places}
+            spool.done([row for row in theirs if row not in left])
+            if why is None:
+                self._failures = 0
+                continue
+            self._line.last_error = redact(str(why))
+            with self._line.lock:
+                self._line.retries += 1
+            # A request that fails on its own must not hold up the others for ever.
+            aside = not why.later or (why.status == 500 and self._failures >= self._retries)
+            spool.release(list(left), HELD if aside else 0.0)
+            if not aside:
+                self._failures += 1
+                self.pause(pause(self._failures - 1, why.after))
+                return not self._leaving()
+            self._failures = 0
+        return True
 
     def attempt(self, project: str, texts: Sequence[str]) -> list[Answer]:
         """The answer to each text; Undelivered with `later` for those to be tried again.
@@ -185,16 +231,20 @@ class Courier:
         return first + self.attempt(project, texts[middle:])
 
     def settle(
-        self, texts: Sequence[str], answers: Sequence[Answer]
-    ) -> tuple[list[str], Undelivered | None]:
-        """Count what has its answer; returns what is to be tried again, and why."""
-        left: list[str] = []
+        self, texts: Sequence[str], answers: Sequence[Answer], *, filed: bool = False
+    ) -> tuple[list[int], Undelivered | None]:
+        """Count what has its answer; returns the places of what is left, and why.
+
+        What lies in a file is left there also when the other side turns the sender away, as it
+        does with a wrong key, for somebody may put that right.
+        """
+        left: list[int] = []
         why: Undelivered | None = None
         refused: list[tuple[TinyCRMError, str]] = []
         delivered = 0
-        for text, answer in zip(texts, answers, strict=True):
-            if isinstance(answer, Undelivered) and answer.later:
-                left.append(text)
+        for place, (text, answer) in enumerate(zip(texts, answers, strict=True)):
+            if isinstance(answer, Undelivered) and (answer.later or (filed and not answer.split)):
+                left.append(place)
                 why = answer
             elif isinstance(answer, TinyCRMError):
                 refused.append((answer, text))
@@ -203,7 +253,8 @@ class Courier:
         with self._line.lock:
             self._line.delivered += delivered
             self._line.refused += len(refused)
-            self._line.waiting -= delivered + len(refused)
+            if not filed:
+                self._line.waiting -= delivered + len(refused)
         for error, text in refused:
             self._tell(error, [text])
         return left, why

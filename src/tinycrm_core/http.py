@@ -7,6 +7,7 @@ redirects are not followed, and neither logs, errors nor reprs hold it.
 from __future__ import annotations
 
 import email.utils
+import hashlib
 import http.client
 import io
 import json
@@ -78,6 +79,13 @@ class HTTPTransport:
         for start in range(0, len(texts), MOST_EVENTS):
             answers += self.deliver(project, texts[start : start + MOST_EVENTS])
         return answers
+
+    def destination(self, project: str) -> str:
+        """The server; where the key alone tells the product, a digest of the key too."""
+        if project:
+            return str(self.server)
+        digest = hashlib.sha256(self.server.key.text.encode()).hexdigest()[:16]
+        return f"{self.server} key {digest}"
 
     def deliver(
         self, project: str, texts: Sequence[str], *, via: str = "", timeout: float | None = None

@@ -32,6 +32,10 @@ class Transport(Protocol):
         """The answer to each event, in order."""
         ...
 
+    def destination(self, project: str) -> str:
+        """Where events of a product go, as text without secrets: the same in every process."""
+        ...
+
     def deliver(
         self, project: str, texts: Sequence[str], *, via: str = "call", timeout: float | None = None
     ) -> list[Answer]:
@@ -86,6 +90,10 @@ class StoreTransport:
             return rolled_back.outcome.answers
         self._tell(project, outcome)
         return outcome.answers
+
+    def destination(self, project: str) -> str:
+        """The account; a file of waiting events belongs to one database."""
+        return f"account {self._account.slug}"
 
     def deliver(
         self, project: str, texts: Sequence[str], *, via: str = "call", timeout: float | None = None
