@@ -1,0 +1,121 @@
+"""The database of a Django project as TinyCRM opens it: the same one, by connections of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+from django.utils.connection import ConnectionDoesNotExist
+
+from tinycrm_core.errors import InvalidInput, StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_CONNECTING = ("user", "password", "host", "port", "dbname")
+
+
+def where(alias: str) -> str | Engine:
+    """What `TinyCRM` opens for a database of DATABASES; during tests, the test database.
+
+    Raises InvalidInput for an alias nobody knows and StoreError for other systems than SQLite and
+    PostgreSQL.
+    """
+    try:
+        connection = connections[alias]
+    except ConnectionDoesNotExist:
+        raise InvalidInput(
+            f"DATABASE: {alias!a} is neither a key of DATABASES nor a database URL",
+            field="DATABASE",
+        ) from None
+    if connection.vendor == "sqlite":
+        return _sqlite_url(str(connection.settings_dict["NAME"]))
+    if connection.vendor == "postgresql":
+        return _postgres_engine(connection.get_connection_params())
+    raise StoreError(
+        f"DATABASE: TinyCRM runs on SQLite and PostgreSQL, not on {connection.display_name}; "
+        "give it a database URL of its own"
+    )
+
+
+def name_of(alias: str) -> str:
+    """The name of the database now; the test runner gives it another one."""
+    return str(connections[alias].settings_dict["NAME"]) if alias in connections.settings else ""
+
+
+def fault(found: str | Engine) -> str | None:
+    """Why a database cannot be used, as a quick look at it tells; None if it can.
+
+    Tables that are not there yet are no fault, as they are made on first use.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tinycrm_core.sql import migrate
+
+    if isinstance(found, str):
+        url = make_url(found)
+        file = url.database if url.get_backend_name() == "sqlite" else None
+        if file and not file.startswith("file:") and not Path(file).exists():
+            return None
+    engine = create_engine(found) if isinstance(found, str) else found
+    try:
+        with engine.connect() as connection:
+            return migrate.refusal(migrate.version(connection, None))
+    except SQLAlchemyError as error:
+        # What the driver says may name the user and the host, and nothing secret.
+        return f"{type(error).__name__}: {getattr(error, 'orig', None) or 'no connection'}"
+    finally:
+        engine.dispose()
+
+
+def _sqlite_url(name: str) -> str:
+    from sqlalchemy.engine import URL
+
+    if not name.startswith("file:"):
+        return URL.create("sqlite", database=name).render_as_string()
+    # Django's test database in memory, which connections share.
+    path, _, query = name.partition("?")
+    pairs = dict(each.partition("=")[::2] for each in query.split("&") if each)
+    return URL.create("sqlite", database=path, query={**pairs, "uri": "true"}).render_as_string()
+
+
+def _postgres_engine(given: dict[str, Any]) -> Engine:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.engine import URL
+    from sqlalchemy.exc import DisconnectionError
+
+    user, password, host, port, name = (given.get(key) for key in _CONNECTING)
+    options = {
+        key: str(value)
+        for key, value in given.items()
+        if isinstance(value, str | int) and key not in (*_CONNECTING, "prepare_threshold")
+    }
+    options.setdefault("connect_timeout", "10")
+    url = URL.create(
+        "postgresql+psycopg",
+        username=user,
+        password=password,
+        host=host or None,
+        port=int(port) if port else None,
+        database=name,
+        query=options,
+    )
+    prepare = {"prepare_threshold": given.get("prepare_threshold")}
+    engine = create_engine(url, connect_args=prepare, pool_pre_ping=True)
+
+    # A connection belongs to the process that made it: after a fork the child makes its own.
+    def connected(connection: object, record: Any) -> None:
+        record.info["process"] = os.getpid()
+
+    def checked_out(connection: object, record: Any, proxy: Any) -> None:
+        if record.info["process"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("this connection is the parent's")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "checkout", checked_out)
+    return engine
