@@ -1,4 +1,4 @@
-"""`python -m benchmarks [sqlite] [postgres] [memory] [middleware]`: ratios, beside the bars we set ourselves."""
+"""`python -m benchmarks [PART …]`: ratios, beside the bars we set ourselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server(url: str | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="sqlite, postgres, memory or middleware; all of them without")
+    parser.add_argument("parts", nargs="*", help="sqlite, postgres, memory, middleware; or all")
     parser.add_argument("--postgres-url", help="a server to use instead of one started for this")
     asked = parser.parse_args()
     parts = set(asked.parts) or {"sqlite", "postgres", "memory", "middleware"}
