@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from tinycrm_core.errors import InvalidInput
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a request body."""
+"""Bytes of a request body, unless the settings say otherwise."""
 
 MAX_DEPTH = 64
 """Levels of nesting in a body; params have a limit of their own."""
@@ -53,12 +54,8 @@ async def read_json(request: Request) -> Any:
     an infinity or a number that becomes one, nesting beyond MAX_DEPTH.
     """
     _check_type(request)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(request)
-    except TimeoutError:
-        raise Refused(408, "timeout", f"body: not complete after {BODY_SECONDS} s") from None
-    return decode(body)
+    limit: int = getattr(request.app.state, "max_body", MAX_BODY)
+    return decode(await read_body(request, limit))
 
 
 def check_members(
@@ -85,17 +82,40 @@ def _check_type(request: Request) -> None:
         raise Refused(415, "media_type", "body: expected Content-Type application/json, UTF-8")
 
 
-async def _read(request: Request) -> bytes:
-    too_large = Refused(413, "too_large", f"body: larger than {MAX_BODY} bytes")
+async def read_body(request: Request, limit: int) -> bytes:
+    """The bytes of a body. Refused 413 as soon as there are more than `limit`, 408 if slow."""
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > MAX_BODY:
-        raise too_large
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise _too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise too_large
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise Refused(408, "timeout", f"body: not complete after {BODY_SECONDS} s") from None
     return bytes(body)
+
+
+def bounded(receive: Receive, limit: int) -> Receive:
+    """The same body for a reader that knows no limit; Refused 413 beyond it."""
+    read = 0
+
+    async def receiving() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise _too_large(limit)
+        return message
+
+    return receiving
+
+
+def _too_large(limit: int) -> Refused:
+    return Refused(413, "too_large", f"body: larger than {limit} bytes")
 
 
 def decode(body: bytes) -> Any:

@@ -50,6 +50,11 @@ def problem_of(error: errors.TinyCRMError) -> dict[str, Any]:
 
 async def on_refused(request: Request, error: Refused) -> Response:
     """Answer for Refused."""
+    return refusal(error)
+
+
+def refusal(error: Refused) -> Response:
+    """What Refused says to whoever asked."""
     headers = {"WWW-Authenticate": 'Bearer realm="TinyCRM"'} if error.status == 401 else {}
     if error.wait is not None:
         headers["Retry-After"] = str(error.wait)

@@ -16,7 +16,8 @@ import uvicorn
 
 from tinycrm_core.client import TinyCRM
 from tinycrm_server.app import create_app
-from tinycrm_server.entrance import Entrance
+from tinycrm_server.pages.entrance import Entrance
+from tinycrm_server.pages.link import LinkDoor
 
 
 @dataclass
@@ -95,7 +96,7 @@ def serving(crm: TinyCRM, root_path: str = "") -> Iterator[Live]:
     """Serve until the block ends."""
     announced: list[str] = []
     entrance = Entrance(announced.append)
-    app = create_app(crm, entrance=entrance)
+    app = create_app(crm, door=LinkDoor(entrance))
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, server_header=False, root_path=root_path

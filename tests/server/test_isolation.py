@@ -66,7 +66,8 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 OPERATIONS = operations()
-NAMING = [each for each in OPERATIONS if "{" in each[1] or each[2]["operationId"] in ("merge", "preview", "add_key")]  # fmt: skip
+IN_BODY = {"merge", "preview", "add_key"}
+NAMING = [each for each in OPERATIONS if "{" in each[1] or each[2]["operationId"] in IN_BODY]
 
 
 def resolved(path: str, named: dict[str, str]) -> str:

@@ -19,7 +19,8 @@ from tinycrm_server.app import create_app
 from tinycrm_server.commands.console import masked, on_database, open_crm
 from tinycrm_server.commands.failing import Failed
 from tinycrm_server.commands.transfer import totals
-from tinycrm_server.entrance import Entrance
+from tinycrm_server.pages.entrance import Entrance
+from tinycrm_server.pages.link import LinkDoor
 from tinycrm_server.sample import load_sample
 
 PORT = 8765
@@ -117,7 +118,7 @@ def _run(crm: TinyCRM, listening: socket.socket, opened: Callable[[str], None]) 
     code = entrance.new_code()
     announce(code)
     config = uvicorn.Config(
-        create_app(crm, entrance=entrance),
+        create_app(crm, door=LinkDoor(entrance)),
         log_level="warning",
         access_log=False,
         server_header=False,
