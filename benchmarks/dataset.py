@@ -75,7 +75,8 @@ def people(number: int, now: int, seed: int = 1) -> Iterator[tuple[Row, list[Row
             values += [(*value, ident, project) for value in values_of(params)]
         key = email if name is None else f"{email}\n{name.lower()}"
         folded = None if name is None else name.lower()
-        row = (ident, email, name, 0, email, folded, key, created, seen, len(projects))
+        standing = " ".join(f"{each[1]}{each[2][0]}" for each in memberships)
+        row = (ident, email, name, 0, email, folded, key, created, seen, len(projects), standing)
         yield row, memberships, values
 
 
@@ -108,7 +109,7 @@ def values_of(params: dict[str, Any]) -> Iterator[tuple[str, str, Any, str]]:
 
 COLUMNS = {
     "customers": "customer_id email name name_at email_key name_key search created_at last_seen_at "
-    "project_count",
+    "project_count standing",
     "customer_emails": "email customer_id position",
     "memberships": "customer_id project_id status status_at params params_at joined_at "
     "last_active_at",

@@ -82,6 +82,7 @@ def broken(where: str) -> list[str]:
             for what, query in ORPHANS.items()
             if (rows := connection.execute(text(query)).fetchall())
         ]
+        found += _standings(connection)
         found += _params(connection)
         if connection.dialect.name == "sqlite":
             found += _sqlite(connection)
@@ -101,6 +102,22 @@ def _sqlite(connection: Connection) -> list[str]:
     )
     connection.rollback()
     return found
+
+
+def _standings(connection: Connection) -> list[str]:
+    """Customers whose standing is not that of their memberships."""
+    places: dict[tuple[int, str], list[tuple[int, str]]] = {}
+    query = "SELECT account_id, customer_id, project_id, status FROM tinycrm_memberships"
+    for account_id, customer_id, project_id, status in connection.execute(text(query)):
+        places.setdefault((account_id, str(customer_id)), []).append((project_id, status[0]))
+    query = "SELECT account_id, customer_id, standing FROM tinycrm_customers"
+    wrong = [
+        (customer_id, standing)
+        for account_id, customer_id, standing in connection.execute(text(query))
+        if standing
+        != " ".join(f"{n}{s}" for n, s in sorted(places.get((account_id, str(customer_id)), [])))
+    ]
+    return [f"a standing that is not that of the memberships: {wrong[:3]}"] if wrong else []
 
 
 def _params(connection: Connection) -> list[str]:

@@ -181,7 +181,10 @@ def test_waiting_for_another_migration_ends(
         other.close()
     use(store)
     with store._connections.begin(write=False) as connection:
-        locks = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        locks = text(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+            "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
+        )
         assert connection.execute(locks).scalar() == 0
     store.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_core.errors import StoreError
+from tinycrm_core.errors import TookTooLong
 from tinycrm_core.patience import within
 
 
@@ -19,7 +19,7 @@ def test_r2_a_question_without_time_is_given_up(
     with TinyCRM(f"sqlite:///{tmp_path}/crm.db") as crm:
         for number in range(50):
             crm.project("shop").identify(f"{number}@example.com")
-        with within(0), pytest.raises(StoreError, match="took longer than it may"):
+        with within(0), pytest.raises(TookTooLong, match="took longer than it may"):
             crm.customers.count("name~zz or email~zz")
         assert crm.customers.count("email~9@") == 5
 

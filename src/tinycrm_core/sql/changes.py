@@ -13,6 +13,7 @@ from tinycrm_core.params import param_instant, walk
 from tinycrm_core.query import SORT_TEXT
 from tinycrm_core.sql.columns import LONGEST_PATH, dumps, stored_path
 from tinycrm_core.sql.registry import Registry
+from tinycrm_core.sql.standings import standing
 from tinycrm_core.state import CustomerState, Entry, MembershipState, Write
 from tinycrm_core.text import fold, search_key
 
@@ -82,7 +83,7 @@ class Changes:
             renamed
             or before.strands is not after.strands
             or before.created_at != after.created_at
-            or len(before.memberships) != len(after.memberships)
+            or standing(before.memberships) != standing(after.memberships)
         ):
             self.customers.append(_columns(after) + key)
         elif (seen := after.last_seen_at) != before.last_seen_at or after.name_at != before.name_at:
@@ -218,6 +219,7 @@ def _columns(state: CustomerState) -> Row:
         state.created_at,
         state.last_seen_at,
         len(state.memberships),
+        standing(state.memberships),
         dumps(strands) if strands else None,
     )
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from tinycrm_core.errors import Retry, SchemaError, StoreError
+from tinycrm_core.errors import Retry, SchemaError, StoreError, TookTooLong
 
 _LOST_RACE = {"40001", "40P01"}
+_CANCELED = "57014"
 _SENTENCES = {
-    "57014": "the database gave up: the statement took longer than it may",
     "55P03": "the database is locked by somebody else for too long",
     "53100": "the database is full: no space is left on its disk",
     "53300": "the database has no connection left",
@@ -26,7 +26,6 @@ _SQLITE_CORRUPT, _SQLITE_CANTOPEN, _SQLITE_NOTADB, _SQLITE_LOCKED = 11, 14, 26, 
 _SQLITE_BUSY_SNAPSHOT = 517
 _SQLITE_INTERRUPT = 9
 _SQLITE = {
-    _SQLITE_INTERRUPT: "the database gave up: the statement took longer than it may",
     _SQLITE_BUSY: "the database is locked by somebody else for too long",
     _SQLITE_LOCKED: "the database is locked by somebody else for too long",
     _SQLITE_FULL: "the database is full: no space is left on its disk",
@@ -60,6 +59,8 @@ def as_store_error(error: exc.SQLAlchemyError, where: str) -> StoreError:
         return Retry(f"{where}: another transaction was quicker")
     if isinstance(error, exc.IntegrityError):
         return Retry(f"{where}: another transaction changed what this one relied on")
+    if state == _CANCELED or code == _SQLITE_INTERRUPT:
+        return TookTooLong(f"{where}: the database gave up: the statement took longer than it may")
     sentence = _SENTENCES.get(state or "") or _SQLITE.get((code or 0) & 0xFF)
     if sentence is None and missing_table(error):
         return SchemaError(f"{where}: tables of TinyCRM are missing; run `tinycrm migrate`")

@@ -59,18 +59,19 @@ ON CONFLICT DO NOTHING RETURNING email
 """
 _NEW_CUSTOMER = """
 INSERT INTO {p}customers (account_id, email, name, name_at, email_key, name_key, search,
-    created_at, last_seen_at, project_count, strands, customer_id)
+    created_at, last_seen_at, project_count, standing, strands, customer_id)
 SELECT %s, v.* FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[],
-    %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::json[], %s::uuid[]) AS v
+    %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::json[], %s::uuid[]) AS v
 """
 _CUSTOMER = """
 UPDATE {p}customers c SET email = v.email, name = v.name, name_at = v.name_at,
     email_key = v.email_key, name_key = v.name_key, search = v.search, created_at = v.created_at,
-    last_seen_at = v.last_seen_at, project_count = v.project_count, strands = v.strands
+    last_seen_at = v.last_seen_at, project_count = v.project_count, standing = v.standing,
+    strands = v.strands
 FROM (SELECT %s::bigint AS account_id) AS a, unnest(%s::text[], %s::text[], %s::bigint[],
-    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::json[],
-    %s::uuid[]) AS v (email, name, name_at, email_key, name_key, search, created_at,
-    last_seen_at, project_count, strands, customer_id)
+    %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::text[],
+    %s::json[], %s::uuid[]) AS v (email, name, name_at, email_key, name_key, search, created_at,
+    last_seen_at, project_count, standing, strands, customer_id)
 WHERE c.account_id = a.account_id AND c.customer_id = v.customer_id
 """
 _SEEN = """

@@ -69,13 +69,14 @@ SELECT row_id, search FROM tinycrm_customers WHERE account_id = ? AND customer_i
 """
 _NEW_CUSTOMER = """
 INSERT INTO tinycrm_customers (account_id, email, name, name_at, email_key, name_key, search,
-    created_at, last_seen_at, project_count, strands, customer_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    created_at, last_seen_at, project_count, standing, strands, customer_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CUSTOMER = """
 UPDATE tinycrm_customers SET email = ?2, name = ?3, name_at = ?4, email_key = ?5, name_key = ?6,
-    search = ?7, created_at = ?8, last_seen_at = ?9, project_count = ?10, strands = ?11
-WHERE account_id = ?1 AND customer_id = ?12
+    search = ?7, created_at = ?8, last_seen_at = ?9, project_count = ?10, standing = ?11,
+    strands = ?12
+WHERE account_id = ?1 AND customer_id = ?13
 """
 _SEEN = """
 UPDATE tinycrm_customers SET last_seen_at = ?2, name_at = ?3

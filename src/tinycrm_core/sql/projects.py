@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, update
 
 from tinycrm_core.model import Json
 from tinycrm_core.sql.columns import dumps
 from tinycrm_core.sql.directory import Directory
 from tinycrm_core.sql.people import People, parsed
 from tinycrm_core.sql.registry import Delta, Registry, add_sample
+from tinycrm_core.sql.standings import LETTERS
 from tinycrm_core.state import ParamKeyState, ProjectState
 
 
@@ -83,6 +84,7 @@ class Projects(Directory):
             .values(
                 project_count=customers.c.project_count - 1,
                 last_seen_at=seen_elsewhere.scalar_subquery(),
+                standing=_without(customers.c.standing, project_id),
             )
         )
         self._flush_registry()
@@ -134,6 +136,14 @@ class Projects(Directory):
                 rows.append((path, count, dumps(kinds), dumps(samples)))
         if rows:
             self._people.save_param_keys(self.account_id, project_id, rows)
+
+
+def _without(standing: ColumnElement[str], project_id: int) -> ColumnElement[str]:
+    """Standings in which a product, whatever the status there, is no more."""
+    text: ColumnElement[str] = literal(" ").concat(standing).concat(" ")
+    for letter in LETTERS:
+        text = func.replace(text, f" {project_id}{letter} ", " ")
+    return func.trim(text)
 
 
 def _added(

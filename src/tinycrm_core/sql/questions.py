@@ -17,6 +17,7 @@ from sqlalchemy import FromClause, Select, and_, literal, select
 
 from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, normalise
 from tinycrm_core.query import After, KeyValue, Query
+from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import Candidates, distinct_ids
 from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, Clause, compile_filter, customer_clause
@@ -56,6 +57,9 @@ def page(tx: Reading, query: Query) -> list[Hit]:
     found = walk.hits(WALK if few is not None else None)
     if found is not None:
         return found
+    together = standings.candidates(tx, filter, scope)
+    if together is not None and together.size < MANY:
+        return _sorted(tx, order, together, query.after, wanted)
     many = candidates_of(tx, filter, scope, MANY)
     return _sorted(tx, order, many or Candidates(select(), None), query.after, wanted)
 

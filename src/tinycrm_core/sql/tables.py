@@ -148,6 +148,7 @@ class Tables:
             "email": ("email_key",),
             "name": ("name_key",),
             "projects": ("project_count", "last_seen_at"),
+            "standing": ("standing",),
         }
         return Table(
             name,
@@ -163,6 +164,7 @@ class Tables:
             Column("created_at", big_integer(), nullable=False),
             Column("last_seen_at", big_integer()),
             Column("project_count", Integer, nullable=False),
+            Column("standing", ordered_text()),
             Column("strands", JsonText()),
             *items,
             *(

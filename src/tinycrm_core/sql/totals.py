@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import fsum
 from typing import Any, TypeAlias
@@ -9,11 +10,12 @@ from typing import Any, TypeAlias
 from sqlalchemy import FromClause, Select, case, func, select
 from sqlalchemy.sql import ColumnElement
 
-from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, Or, Param, normalise
+from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, On, Or, Param, normalise
 from tinycrm_core.filters.conditions import STATUSES
 from tinycrm_core.model import Json
 from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_TEXT
+from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import distinct_ids
 from tinycrm_core.sql.columns import stored_path
@@ -33,12 +35,23 @@ def count(tx: Reading, filter: Filter, now: int, cap: int | None = None) -> int:
 
 
 def _count(tx: Reading, filter: Filter, scope: Scope, cap: int | None) -> int:
+    if cap is None and _is_intricate(filter) and standings.decides(filter):
+        found = standings.matching(tx, filter, scope)
+        if found is not None:
+            return sum(each.people for each in found)
     if isinstance(filter, Not) and cap is None:
         return _count(tx, EVERYBODY, scope, None) - _count(tx, filter.item, scope, None)
     rows = matching(tx, filter, scope)
     if cap is not None:
         rows = rows.limit(cap)
     return int(tx.connection.scalar(select(func.count()).select_from(rows.subquery())) or 0)
+
+
+def _is_intricate(filter: Filter) -> bool:
+    """Whether no single range of an index counts those who match."""
+    if isinstance(filter, On):
+        return filter.project is None
+    return not isinstance(filter, Condition) and filter != EVERYBODY
 
 
 def matching(tx: Reading, filter: Filter, scope: Scope) -> Matching:
@@ -82,13 +95,34 @@ def tally(tx: Reading, filter: Filter, by: str | Param, project: str | None, now
     """
     scope = scope_of(tx, now)
     asked = normalise(filter)
-    if by == "status" and project is None and scope.dialect == "sqlite":
+    found = _by_standing(tx, asked, by, project, scope)
+    if found is not None:
+        pass
+    elif by == "status" and project is None and scope.dialect == "sqlite":
         found = _by_status(tx, asked, scope)
     elif isinstance(by, Param):
         found = _by_value(tx, asked, by, project, scope)
     else:
         found = _by_column(tx, asked, by, project, scope)
     return sorted(found, key=lambda each: (-each[1], str(each[0]), type(each[0]).__name__))
+
+
+def _by_standing(
+    tx: Reading, filter: Filter, by: str | Param, project: str | None, scope: Scope
+) -> list[tuple[Json, int]] | None:
+    """By status or product, where that and the filter follow from where people stand."""
+    if isinstance(by, Param) or not standings.decides(filter):
+        return None
+    groups = standings.matching(tx, filter, scope)
+    if groups is None:
+        return None
+    people: Counter[str] = Counter()
+    for each in groups:
+        places = [one for one in each.memberships if project is None or one.project == project]
+        for value in {one.status if by == "status" else one.project for one in places}:
+            if value is not None:
+                people[value] += each.people
+    return list(people.items())
 
 
 def _by_column(

@@ -103,6 +103,9 @@ def rows(customer: Customer, account: int = ACCOUNT) -> dict[str, list[dict[str,
             "created_at": to_micros(customer.created_at),
             "last_seen_at": _micros(customer.last_seen_at),
             "project_count": len(customer.memberships),
+            "standing": " ".join(
+                sorted(f"{SLUGS[each.project]}{each.status[0]}" for each in customer.memberships)
+            ),
         }
     ]
     for membership in customer.memberships:

@@ -74,9 +74,11 @@ CREATE TABLE {p}customers (
     created_at {big} NOT NULL,
     last_seen_at {big},
     project_count INTEGER NOT NULL,
+    standing {text},
     strands {json},
     {row_id}CONSTRAINT tinycrm_customers_pkey {customers_key} (account_id, customer_id)
 );
+CREATE INDEX tinycrm_customers_standing ON {p}customers (account_id, standing, customer_id);
 CREATE INDEX tinycrm_customers_created ON {p}customers (account_id, created_at, customer_id);
 CREATE INDEX tinycrm_customers_email ON {p}customers (account_id, email_key, customer_id);
 CREATE INDEX tinycrm_customers_name ON {p}customers (account_id, name_key, customer_id);
