@@ -3,6 +3,6 @@
 `crm` is the client that the setting `TINYCRM` describes; it opens when it is first used.
 """
 
-from tinycrm_integrations.django.opened import crm
+from tinycrm_integrations.django.client import crm
 
 __all__ = ["crm"]

@@ -64,6 +64,7 @@ def _once_committed(
         person = to.person(user, hook)
         if person is not None:
             tell(to, person)
+            opened.current().settle()
 
     state = getattr(user, "_state", None)
     if state is None:  # no model: there is nothing to commit
@@ -121,11 +122,13 @@ def _deleted(instance: Any, using: str, **_: Any) -> None:
             person = opened.reporter().person(instance, hook)
             if person is not None:
                 email = person.email
-                transaction.on_commit(
-                    guard(hook)(lambda: opened.reporter().deleted(email, hook)),
-                    using=using,
-                    robust=True,
-                )
+
+                @guard(hook)
+                def committed() -> None:
+                    opened.reporter().deleted(email, hook)
+                    opened.current().settle()
+
+                transaction.on_commit(committed, using=using, robust=True)
 
 
 # django-allauth -----------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class PingMiddleware:
         with guard(_HOOK):
             user = _due(request)
             if user is not None:
-                if conf.read().asks_database:
+                if conf.read().asks_database or opened.current().shares_file:
                     await sync_to_async(_ping)(user)
                 else:
                     _ping(user)
@@ -69,6 +69,7 @@ def _ping(user: Any) -> None:
     person = reporter.person(user, _HOOK)
     if person is not None:
         reporter.crm.ping(person.email)
+        opened.current().settle()
 
 
 def _loaded_user(request: HttpRequest) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.core import mail
+from django.db import connections, transaction
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_core.errors import InvalidInput, TinyCRMError
+from tinycrm_core.errors import InvalidInput
+from tinycrm_core.memory import MemoryStore
 from tinycrm_integrations.django import conf, database
 from tinycrm_integrations.django.verified import mapping_of
 from tinycrm_integrations.guard import Guard
@@ -22,22 +24,46 @@ from tinycrm_integrations.users import Recent
 MISSING_PROJECT = "TINYCRM['PROJECT']: missing; set it to the name of this product, such as shop"
 UNNAMED = "tests"
 """The product of clients in tests of projects that name none."""
+WAIT = 0.5
+"""Seconds that a request may wait for what it has queued to be written to a shared file."""
+PAUSE = 30.0
+"""Seconds for which nobody waits after that was too short."""
 
 
-@dataclass(frozen=True, slots=True)
 class Opened:
-    """What is open, and what it was opened for."""
+    """A client, what reports through it, and what both were opened for."""
 
-    key: object
-    crm: TinyCRM
-    reporter: Reporter | None
-    pinged: Recent | None
+    def __init__(self, key: object, crm: TinyCRM, settings: conf.Settings, *, report: bool) -> None:
+        self.key = key
+        self.crm = crm
+        self.reporter = _reporter(crm, settings) if report else None
+        self._pinged = Recent(settings.ping_interval) if settings.ping_interval else None
+        self._alias = settings.alias if report and _shares_file(crm, settings) else None
+        self._waits_from = 0.0
+
+    @property
+    def shares_file(self) -> bool:
+        """Whether the project writes to the same SQLite file."""
+        return self._alias is not None
 
     def ping_is_due(self, user: Any) -> bool:
         """Whether this user was not seen for PING_INTERVAL; from now on they were."""
-        if self.pinged is None or user.pk is None:
+        if self._pinged is None or user.pk is None:
             return False
-        return self.pinged.is_new((type(user), user.pk))
+        return self._pinged.is_new((type(user), user.pk))
+
+    def settle(self) -> None:
+        """Let what is queued be written now, if it goes into a SQLite file of the project.
+
+        SQLite ends a transaction of the project with "database is locked" if somebody else writes
+        between its first question and its first change. So we write in the wake of the project's
+        own commit and not at some moment of the next request. If that takes long, nobody waits
+        for it, nor for the next ones.
+        """
+        if self._alias is None or transaction.get_connection(self._alias).in_atomic_block:
+            return
+        if time.monotonic() >= self._waits_from and not self.crm.flush(WAIT):
+            self._waits_from = time.monotonic() + PAUSE
 
 
 guard = Guard()
@@ -129,14 +155,18 @@ def current() -> Opened:
 
 
 def _open(key: object, settings: conf.Settings, *, in_memory: bool) -> Opened:
-    pinged = Recent(settings.ping_interval) if settings.ping_interval else None
     if in_memory:
         project = settings.project or UNNAMED
         crm = TinyCRM("memory://", project=project, account=settings.account, via="django")
-    else:
-        crm = open_client(settings)
-    has_project = in_memory or settings.project is not None or settings.is_remote
-    return Opened(key, crm, _reporter(crm, settings) if has_project else None, pinged)
+        return Opened(key, crm, settings, report=True)
+    crm = open_client(settings)
+    return Opened(key, crm, settings, report=settings.project is not None or settings.is_remote)
+
+
+def _shares_file(crm: TinyCRM, settings: conf.Settings) -> bool:
+    if settings.alias is None or isinstance(crm.store, MemoryStore):
+        return False
+    return connections[settings.alias].vendor == "sqlite"
 
 
 def where(settings: conf.Settings) -> Any:
@@ -167,19 +197,3 @@ def _reporter(crm: TinyCRM, settings: conf.Settings) -> Reporter:
         on_delete=settings.on_delete,
         guard=guard,
     )
-
-
-class _Lazy:
-    """Stands for the client before there is one."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(client(), name)
-
-    def __repr__(self) -> str:
-        try:
-            return repr(client())
-        except TinyCRMError:
-            return "<TinyCRM of this Django project>"
-
-
-crm = cast("TinyCRM", _Lazy())
