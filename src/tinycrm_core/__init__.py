@@ -16,6 +16,7 @@ from tinycrm_core.errors import (
     NotSupported,
     StoreError,
     TinyCRMError,
+    TookTooLong,
     Undelivered,
 )
 from tinycrm_core.events import Identify, Ping
@@ -56,6 +57,7 @@ __all__ = [
     "StoreError",
     "TinyCRM",
     "TinyCRMError",
+    "TookTooLong",
     "Totals",
     "Undelivered",
     "customer_created",

@@ -130,6 +130,12 @@ class Retry(StoreError):
     code = "retry"
 
 
+class TookTooLong(StoreError):
+    """A question was given up, because its answer took longer than it may."""
+
+    code = "took_too_long"
+
+
 class SchemaError(StoreError):
     """The tables are older or newer than this version of TinyCRM."""
 
