@@ -63,7 +63,7 @@ def _value(key: str, word: str, default: Any) -> Any:
 
 
 def open_client(settings: Mapping[str, Any], *, via: str) -> client.TinyCRM:
-    """The queued client the settings describe. Raises TinyCRMError; connects to nothing."""
+    """The client the settings describe. Raises TinyCRMError; connects to nothing."""
     key, where = settings["TINYCRM_API_KEY"], settings["TINYCRM_DATABASE"]
     if key is not None and where is not None:
         raise InvalidInput(
@@ -88,7 +88,6 @@ def open_client(settings: Mapping[str, Any], *, via: str) -> client.TinyCRM:
         project=settings["TINYCRM_PROJECT"],
         account=settings["TINYCRM_ACCOUNT"],
         auto_migrate=settings["TINYCRM_AUTO_MIGRATE"],
-        background=True,
         via=via,
     )
 

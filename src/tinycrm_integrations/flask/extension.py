@@ -24,17 +24,19 @@ class State:
     """What `app.extensions["tinycrm"]` holds: the client, the reporter and the query of users."""
 
     def __init__(
-        self, app: flask.Flask, reporter: Reporter, owner: TinyCRM, in_tests: bool
+        self,
+        app: flask.Flask,
+        crm: client.TinyCRM,
+        reporter: Reporter,
+        owner: TinyCRM,
+        *,
+        in_tests: bool,
     ) -> None:
         self._app = app
         self._owner = owner
         self._in_tests = in_tests
+        self.crm = crm
         self.reporter = reporter
-
-    @property
-    def crm(self) -> client.TinyCRM:
-        """The queued client."""
-        return self.reporter.crm
 
     @property
     def is_on(self) -> bool:
@@ -95,10 +97,12 @@ class TinyCRM:
         if self._user is not None:
             found["TINYCRM_USER"] = self._user
         crm = self._crm or settings.open_client(found, via="flask")
-        state = State(app, settings.reporter(crm, found), self, bool(found["TINYCRM_IN_TESTS"]))
+        reporter = settings.reporter(crm, found)
+        state = State(app, crm, reporter, self, in_tests=bool(found["TINYCRM_IN_TESTS"]))
         app.extensions[NAME] = state
         app.after_request(state.after_request)
-        Listening(state.reporter, lambda: state.is_on).connect(app)
+        waits = bool(found["TINYCRM_SKIP_UNVERIFIED"])
+        Listening(reporter, lambda: state.is_on, waits=waits).connect(app)
 
     def all_users(self, query: UserQuery) -> UserQuery:
         """Decorates the function that gives all users, for `flask tinycrm backfill`."""
@@ -126,7 +130,7 @@ class TinyCRM:
         """
         state = self.state
         if state.is_on:
-            state.crm.identify(email, **fields)
+            state.reporter.crm.identify(email, **fields)
         else:
             Identify(email, **fields, limits=state.crm.limits)
 
@@ -134,7 +138,7 @@ class TinyCRM:
         """Somebody of the current application was active. Raises as `identify`."""
         state = self.state
         if state.is_on:
-            state.crm.ping(email, at)
+            state.reporter.crm.ping(email, at)
         else:
             Ping(email, at=at)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,12 +18,14 @@ class Listening:
     """The receivers of one application's signals.
 
     Each copies what it needs from the user at once and tells it when it is stored. All accept
-    whatever else a later version of the sender passes along.
+    whatever else a later version of the sender passes along. `waits` tells that nobody is
+    reported before their address is confirmed.
     """
 
-    def __init__(self, reporter: Reporter, is_on: Callable[[], bool]) -> None:
+    def __init__(self, reporter: Reporter, is_on: Callable[[], bool], *, waits: bool) -> None:
         self._reporter = reporter
         self._is_on = is_on
+        self._waits = waits
 
     def connect(self, app: flask.Flask) -> None:
         """Listen to the signals of this application, and to no other's."""
@@ -56,8 +60,19 @@ class Listening:
         self._once_committed("user_registered", user, self._reporter.signed_up)
 
     def confirmed(self, _app: Any, *, user: Any = None, **_extra: Any) -> None:
-        """The user has shown to own the address."""
-        self._once_committed("user_confirmed", user, self._reporter.logged_in)
+        """The user has shown to own the address; for whoever waits for that, it is the sign-up.
+
+        It then has the time of the real one, so that it undoes nothing that is known since.
+        """
+        signed_up = getattr(user, "create_datetime", None)
+        if self._waits and isinstance(signed_up, datetime):
+            self._once_committed(
+                "user_confirmed",
+                user,
+                lambda person: self._reporter.signed_up(replace(person, at=signed_up)),
+            )
+        else:
+            self._once_committed("user_confirmed", user, self._reporter.updated)
 
     def came_in(self, _app: Any, *, user: Any = None, **_extra: Any) -> None:
         """A login with a password, a link or the cookie that remembers."""

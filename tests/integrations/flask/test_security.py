@@ -134,7 +134,11 @@ def test_a_confirmed_address_is_told_where_only_those_count(
 ) -> None:
     """F10: an address that nobody has confirmed reaches nobody's row."""
     app = security_product(
-        tmp_path, **reported, TINYCRM_SKIP_UNVERIFIED=True, SECURITY_CONFIRMABLE=True
+        tmp_path,
+        **reported,
+        TINYCRM_SKIP_UNVERIFIED=True,
+        SECURITY_CONFIRMABLE=True,
+        TINYCRM_SIGNUP_STATUS="trial",
     )
     TinyCRM(app)
     with serving(app) as url, visitor(url) as client:
@@ -143,7 +147,7 @@ def test_a_confirmed_address_is_told_where_only_those_count(
         _, body = app.security._mail_util.sent[-1]
         link = body[body.index("/confirm/") :].split()[0]
         assert client.get(link).status_code == 302
-    assert customers.statuses(app) == {"ada@example.com": "free"}
+    assert customers.statuses(app) == {"ada@example.com": "trial"}
 
 
 def test_f9_a_sign_up_that_logs_in_is_one_event(app: Flask, url: str, customers: Customers) -> None:
