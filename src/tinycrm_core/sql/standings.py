@@ -75,7 +75,7 @@ def decides(filter: Filter) -> bool:
             return decides(item)
         case On(_, conditions):
             return all(each.field in ("status", "project") for each in conditions)
-    return isinstance(filter, Condition) and filter.field == "projects"
+    return filter.field == "projects"
 
 
 def matching(tx: Reading, filter: Filter, scope: Scope) -> Standings | None:
