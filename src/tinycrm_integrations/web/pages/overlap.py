@@ -61,10 +61,11 @@ def overlap(visit: Visit) -> View:
     pairs = [pair for pair in query if pair[0] not in KEYS | {"count"}]
     try:
         filter = filters.from_pairs(pairs, projects=visit.slugs)
-        if filter == EVERYBODY or isinstance(filter, On):
-            found = limit.ask(lambda: visit.crm.customers.combinations(filter))
-        else:
-            raise InvalidFilter("filter: this page counts by conditions on one product at a time")
+        if filter != EVERYBODY and not (isinstance(filter, On) and filter.project is None):
+            raise InvalidFilter(
+                "filter: here it says when being on a product counts, on any of them"
+            )
+        found = limit.ask(lambda: visit.crm.customers.combinations(filter))
     except InvalidFilter as error:
         return _unreadable(visit, error)
     counts = found or []
