@@ -224,6 +224,7 @@ class Background:
         end = time.monotonic() + timeout
         self._leave(line, end)
         self._wait(line, end)
+        self.transport.close()
 
     # The thread --------------------------------------------------------------------------------
     def _line(self) -> Line:

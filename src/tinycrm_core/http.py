@@ -155,6 +155,8 @@ class _Connection:
     def close(self) -> None:
         self._http.close()
 
+    __del__ = close
+
     def ask(self, server: Server, body: bytes, deadline: float) -> tuple[int, Any, bytes]:
         connection = self._http
         connection.timeout = _left(deadline)
