@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tinycrm_core.errors import StoreError
+from tinycrm_core.errors import TookTooLong
 
 T = TypeVar("T")
 
@@ -23,5 +23,5 @@ class TimeLimit:
             return None
         try:
             return question()
-        except StoreError:
+        except TookTooLong:
             return None

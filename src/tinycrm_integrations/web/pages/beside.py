@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter, StoreError
+from tinycrm_core.errors import InvalidFilter, TookTooLong
 from tinycrm_core.filters import And, Condition, Filter, On, Param, Word
 from tinycrm_core.model import Json
 from tinycrm_core.params import path_parts
@@ -110,7 +110,7 @@ def _within(seconds: float, question: Callable[[], T]) -> T | None:
     try:
         with within(seconds):
             return question()
-    except StoreError:
+    except TookTooLong:
         return None
 
 

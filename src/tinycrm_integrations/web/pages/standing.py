@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidInput, StoreError
+from tinycrm_core.errors import InvalidInput, TookTooLong
 from tinycrm_core.events import Identify
 from tinycrm_core.filters import And, Condition, Filter, Not, On, Word
 from tinycrm_core.model import Result, Status
@@ -134,7 +134,7 @@ def _count(visit: Visit, filter: Filter) -> int | None:
     try:
         with within(COUNT_SECONDS):
             return visit.crm.customers.count(filter)
-    except StoreError:
+    except TookTooLong:
         return None
 
 
