@@ -13,7 +13,7 @@ from tinycrm_core import errors
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.keys import redact
 from tinycrm_integrations.web.frame import frame
-from tinycrm_integrations.web.http import Request, Response, redirect, same_origin
+from tinycrm_integrations.web.http import Pairs, Request, Response, redirect, same_origin
 from tinycrm_integrations.web.links import ASSETS, Links, asset
 from tinycrm_integrations.web.pages import (
     adding,
@@ -95,7 +95,7 @@ class Admin:
             log.exception("%s %s failed", request.method, redact(request.path))
             answer = self.message(visit, 500, *CRASHED)
         body = b"" if request.method == "HEAD" else answer.body
-        return Response(answer.status, body, answer.headers)
+        return Response(answer.status, body, _with_file_headers(answer))
 
     def page(self, visit: Visit, view: View) -> Response:
         """A view as a page with everything around it."""
@@ -156,6 +156,10 @@ def static(visit: Visit, version: str, name: str) -> Response:
 
 
 STATIC = Route("GET", "/assets/{version}/{name}", static)
+FILE_HEADERS = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
 CRASHED = (
     "Something went wrong here",
     "It was logged. If you sent a form, look whether it was done before you send it again.",
@@ -166,6 +170,14 @@ NOT_OURS = (
     "again and send it once more. If it stays like this, something between your browser and this "
     "server drops the headers Origin and Sec-Fetch-Site.",
 )
+
+
+def _with_file_headers(answer: Response) -> Pairs:
+    """The headers of an answer; a file to keep runs nothing, should a browser show it."""
+    if answer.header("Content-Disposition") is None:
+        return answer.headers
+    missing = [each for each in FILE_HEADERS.items() if answer.header(each[0]) is None]
+    return (*answer.headers, *missing)
 
 
 def _refusal(error: errors.TinyCRMError, request: Request) -> tuple[int, str, str]:
