@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import click
 
-from tinycrm_server.commands import database, people, projects, serving, transfer
+from tinycrm_server.commands import database, owners, people, projects, serving, transfer
 from tinycrm_server.commands.failing import Commands
 
 
@@ -21,6 +21,8 @@ for _command in (
     serving.serve,
     database.migrate,
     database.doctor,
+    database.backup,
+    owners.owner,
     projects.project,
     projects.key,
     people.customers,

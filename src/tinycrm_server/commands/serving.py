@@ -12,33 +12,52 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-import uvicorn
 
 from tinycrm_core.client import TinyCRM
+from tinycrm_core.errors import InvalidInput
 from tinycrm_server.app import create_app
 from tinycrm_server.commands.console import masked, on_database, open_crm
 from tinycrm_server.commands.failing import Failed
 from tinycrm_server.commands.transfer import totals
+from tinycrm_server.logs import set_up_logs
+from tinycrm_server.owners.owners import Owners
+from tinycrm_server.owners.setup import Setup
+from tinycrm_server.owners.tables import Place
 from tinycrm_server.pages.entrance import Entrance
 from tinycrm_server.pages.link import LinkDoor
+from tinycrm_server.running import application, run
 from tinycrm_server.sample import load_sample
+from tinycrm_server.settings import Settings, read_settings
 
 PORT = 8765
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True)
+@click.option("--host", help="The address to listen on; 127.0.0.1 if left out.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 8765 if left out.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer; one.")
 @on_database
-def serve(database: str, host: str, port: int) -> None:
-    """Serve the API and the pages."""
-    crm = open_crm(database)
+def serve(database: str, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the API and the pages. Everything else is set by TINYCRM_*."""
+    settings = read_settings(database=database, host=host, port=port, workers=workers)
+    if settings.workers > 1 and database.startswith("memory:"):
+        raise InvalidInput("workers: memory belongs to one process", field="workers")
+    crm = open_crm(settings.database)
     try:
         # Makes the tables of an empty database, and refuses others that are not ours.
         crm.projects.list()
-        listening = _listen(host, port)
-        click.echo(f"Serving {masked(database)} on {_address(listening)}")
-        _run(crm, listening, lambda link: None)
+        place = Place(crm.store)
+        listening = _listen(settings.host, settings.port)
+        address = _address(listening)
+        if not Owners(place).any():
+            click.echo(f"Nobody owns this server yet. Open {address}{settings.root_path}/setup")
+            click.echo(f"The token of the setup, once, within a day: {Setup(place).new_token()}")
+        click.echo(f"Serving {masked(settings.database)} on {address}")
+        set_up_logs(settings)
+        app = application(crm, settings) if settings.workers == 1 else None
+        if app is None:
+            crm.close()
+        run(app, listening, settings)
     finally:
         crm.close()
 
@@ -117,13 +136,9 @@ def _run(crm: TinyCRM, listening: socket.socket, opened: Callable[[str], None]) 
     entrance = Entrance(announce)
     code = entrance.new_code()
     announce(code)
-    config = uvicorn.Config(
-        create_app(crm, door=LinkDoor(entrance)),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
     opened(f"{address}/enter?code={code}")
     click.echo("Ctrl-C ends it.")
-    uvicorn.Server(config).run(sockets=[listening])
+    settings = Settings(log_level="warning", log_format="text", workers=1, trusted_proxies="")
+    set_up_logs(settings)
+    app = create_app(crm, door=LinkDoor(entrance), settings=settings)
+    run(app, listening, settings)

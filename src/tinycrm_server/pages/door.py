@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+
+Menu: TypeAlias = tuple[tuple[str, str, str], ...]
+"""Pages that the bar of the admin leads to: name, label and path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Visitor:
 class Door(Protocol):
     """Lets people in, by a link or by a login; its routes come before those of the admin."""
 
+    menu: Menu
+
     def routes(self) -> APIRouter:
         """The pages of the door itself."""
         ...
@@ -31,9 +36,4 @@ class Door(Protocol):
 
     def outside(self, request: Request) -> Response:
         """The answer for everybody else."""
-        ...
-
-    @property
-    def menu(self) -> tuple[tuple[str, str, str], ...]:
-        """Pages that the bar of the admin leads to: name, label and path."""
         ...

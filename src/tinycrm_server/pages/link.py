@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tinycrm_server.pages.door import Visitor
+from tinycrm_server.pages.door import Menu, Visitor
 from tinycrm_server.pages.entrance import COOKIE, SESSION_SECONDS, Entrance
 from tinycrm_server.pages.html import go, links_of, page
 
@@ -21,7 +21,7 @@ USED = "This link was used before, is too old, or is wrong"
 class LinkDoor:
     """Lets in whoever has the link; they look at one account, and history calls them `admin`."""
 
-    menu = ()
+    menu: Menu = ()
 
     def __init__(self, entrance: Entrance, account: str = "default") -> None:
         self._entrance, self._account = entrance, account
