@@ -74,7 +74,7 @@ class Browser:
     def follow(self, answer: Answer) -> Answer:
         """The page a redirect leads to."""
         assert answer.status == 303, (answer.status, answer.text[:2000])
-        assert answer.location.startswith(f"{self.prefix}/")
+        assert unquote(answer.location).startswith(f"{self.prefix}/")
         return self.get(answer.location)
 
     def _ask(

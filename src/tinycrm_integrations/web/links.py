@@ -57,6 +57,10 @@ class Links:
         """A path below the mount, percent-encoded."""
         return quote(self.prefix) + path
 
+    def below(self, link: str) -> str:
+        """A link of ours, shortened for the first page, where it means the same."""
+        return link.removeprefix(self.to("/")) or link
+
     def static(self, name: str) -> str:
         """A static file."""
         return self.to(f"/assets/{self.version}/{name}")

@@ -14,7 +14,7 @@ from tinycrm_core.params import path_parts
 from tinycrm_core.query_text import read_sort
 from tinycrm_core.state import ParamKeyState
 
-MAX_COLUMNS = 3
+MAX_COLUMNS = 2
 """Params that get a column without being chosen."""
 
 FIXED = ("products", "seen", "created")

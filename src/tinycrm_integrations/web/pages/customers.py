@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter, StoreError
+from tinycrm_core.errors import InvalidFilter, TookTooLong
 from tinycrm_core.filters import And, Filter, On
 from tinycrm_core.model import Customer
 from tinycrm_core.patience import within
@@ -113,7 +113,7 @@ def counted(visit: Visit, filter: Filter, cap: int | None = None) -> int | None:
     try:
         with within(COUNT_SECONDS):
             return visit.crm.customers.count(filter, cap=cap)
-    except StoreError:
+    except TookTooLong:
         return None
 
 
@@ -152,7 +152,7 @@ def _badges(links: Links) -> Callable[[Customer], tuple[list[tuple[str, str, str
         for each in customer.memberships[:MAX_BADGES]:
             pair = each.project, str(each.status)
             if pair not in known:
-                known[pair] = links.status(*pair)
+                known[pair] = links.below(links.status(*pair))
             shown.append((*pair, known[pair]))
         return shown, len(customer.memberships) - len(shown)
 
