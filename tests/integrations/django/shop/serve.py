@@ -8,8 +8,11 @@ import signal
 import socketserver
 import sys
 from pathlib import Path
+from typing import Any, NoReturn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from tinycrm_core.background import Background
+from tinycrm_core.sql import SQLStore
 from tinycrm_integrations import reporting
 
 
@@ -48,10 +51,27 @@ def tell(announce: Path, port: int) -> None:
     announce.with_suffix(".new").replace(announce)
 
 
+class Panic(BaseException):
+    """Such as an extension in Rust raises."""
+
+
+def breaking(*args: Any, **kwargs: Any) -> NoReturn:
+    raise Panic("ada@example.com tcrm_proj_secret")
+
+
+def break_down(what: str) -> None:
+    """Have everything of one kind fail from now on."""
+    if what == "store":
+        SQLStore.begin = breaking  # type: ignore[method-assign]
+    elif what == "queue":
+        Background.send = Background.ping = breaking  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.integrations.django.shop.settings")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what waits is sent
     kind, path = sys.argv[1:]
     # How long the same thing told again is one event; tests cannot wait that long.
     reporting.WINDOW = json.loads(os.environ["SHOP"]).get("window", reporting.WINDOW)
+    break_down(json.loads(os.environ["SHOP"]).get("broken", ""))
     {"wsgi": serve_wsgi, "asgi": serve_asgi}[kind](Path(path))

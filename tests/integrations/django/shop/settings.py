@@ -10,7 +10,7 @@ FOLDER = Path(os.environ.get("SHOP_FOLDER", "."))
 GIVEN = json.loads(os.environ.get("SHOP", "{}"))
 
 SECRET_KEY = "for tests only"
-ALLOWED_HOSTS = ["127.0.0.1"]
+ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
 ROOT_URLCONF = "tests.integrations.django.shop.urls"
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -29,13 +29,13 @@ def front(request: HttpRequest) -> HttpResponse:
 
 
 def me(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(str(getattr(request.user, "email", "nobody")))
+    return HttpResponse(getattr(request.user, "email", "nobody"))
 
 
 @transaction.non_atomic_requests
 async def ame(request: HttpRequest) -> HttpResponse:
     user = await request.auser()
-    return HttpResponse(str(getattr(user, "email", "nobody")))
+    return HttpResponse(getattr(user, "email", "nobody"))
 
 
 @transaction.non_atomic_requests
@@ -43,7 +43,7 @@ async def slow_me(request: HttpRequest) -> HttpResponse:
     """Other requests come in between asking who it is and answering."""
     user = await request.auser()
     await asyncio.sleep(float(request.GET.get("wait", "0")))
-    return HttpResponse(str(getattr(user, "email", "nobody")))
+    return HttpResponse(getattr(user, "email", "nobody"))
 
 
 @login_required
