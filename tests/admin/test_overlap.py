@@ -11,7 +11,7 @@ import pytest
 from tests.admin.conftest import Answer, Browser
 from tests.admin.page_forms import PageForm, forms
 from tests.admin.test_projects import heading
-from tinycrm_core.errors import StoreError
+from tinycrm_core.errors import TookTooLong
 from tinycrm_core.people import Customers
 from tinycrm_core.testing import day
 
@@ -201,7 +201,7 @@ def test_what_takes_too_long_leaves_the_page_usable(
     shared: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(*_: object, **__: object) -> None:
-        raise StoreError("the database gave up")
+        raise TookTooLong("the database gave up")
 
     for name in ("combinations", "count", "tally", "find"):
         monkeypatch.setattr(Customers, name, slow)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.admin.conftest import Answer, Browser
 from tests.admin.page_forms import form, forms, send
-from tinycrm_core.errors import StoreError
+from tinycrm_core.errors import TookTooLong
 from tinycrm_core.keys import hash_key
 from tinycrm_core.model import HUES
 from tinycrm_core.people import Customers
@@ -71,7 +71,7 @@ def test_a_count_that_takes_too_long_leaves_the_page_alone(
     admin.crm.projects.add("shop")
 
     def slow(*_: object, **__: object) -> None:
-        raise StoreError("the database gave up")
+        raise TookTooLong("the database gave up")
 
     monkeypatch.setattr(Customers, "tally", slow)
     page = admin.get("/projects")

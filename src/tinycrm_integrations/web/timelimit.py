@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tinycrm_core.errors import TookTooLong
+from tinycrm_core.patience import within
 
 T = TypeVar("T")
 
@@ -18,10 +19,12 @@ class TimeLimit:
         self._until = time.monotonic() + seconds
 
     def ask(self, question: Callable[[], T]) -> T | None:
-        """The answer, or None: the time was over before, or the database gave up counting."""
-        if time.monotonic() >= self._until:
+        """The answer, or None: the time was over before it, or while the database looked."""
+        left = self._until - time.monotonic()
+        if left <= 0:
             return None
         try:
-            return question()
+            with within(left):
+                return question()
         except TookTooLong:
             return None

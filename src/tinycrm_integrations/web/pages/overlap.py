@@ -18,7 +18,7 @@ from tinycrm_integrations.web.routes import Route
 from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import View, Visit
 
-SECONDS = 1.5
+SECONDS = 2.0
 """Time for the numbers of the page; those whose turn does not come are left out."""
 PATIENT_SECONDS = 30.0
 """The same for somebody who asked to count anyway."""
