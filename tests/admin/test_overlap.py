@@ -51,7 +51,8 @@ def people_behind(admin: Browser, link: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?status=paid", "?active__gt=-30d", "?status__not=churned", "?project__in=shop,news"]
+    "query",
+    ["", "?status=paid", "?active__gt=-30d", "?status__not=churned", "?project__in=shop,news"],
 )
 def test_every_number_is_that_of_the_list_behind_it(shared: Browser, query: str) -> None:
     page = shared.get(f"/overlap{query}")
