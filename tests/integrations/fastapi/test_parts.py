@@ -59,7 +59,7 @@ def story(app: FastAPI) -> list[Any]:
         for email in (ADA, "root@example.com"):
             body = {"email": email, "password": PASSWORD}
             answers.append(client.post("/auth/register", json=body))
-        app.state.users._do("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
+        app.state.users.run("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
         tokens = {}
         for email in (ADA, "root@example.com"):
             form = {"username": email, "password": PASSWORD}

@@ -129,7 +129,7 @@ def test_a_deleted_user_is_treated_as_configured(
     with serving(app) as url, httpx2.Client(base_url=url, timeout=20, trust_env=False) as client:
         sign_up(client)
         sign_up(client, "root@example.com")
-        root = app.state.users._do("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
+        root = app.state.users.run("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
         assert root == []
         headers = log_in(client, "root@example.com")
         ident = client.get("/users/me", headers=log_in(client)).json()["id"]
@@ -151,7 +151,7 @@ def test_a_change_by_an_administrator_is_nobodys_visit(
 ) -> None:
     sign_up(client)
     sign_up(client, "root@example.com")
-    app.state.users._do("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
+    app.state.users.run("UPDATE users SET is_superuser = 1 WHERE email LIKE 'root%'")
     ident = client.get("/users/me", headers=log_in(client)).json()["id"]
     before = customers.of(reporter)[ADA].last_seen_at
     headers = log_in(client, "root@example.com")

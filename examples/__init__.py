@@ -1,0 +1,1 @@
+"""Three small products that share one customer database; see README.md."""

@@ -1,0 +1,1 @@
+"""A page of links: FastAPI with fastapi-users."""

@@ -1,0 +1,1 @@
+"""A newsletter: Django with django-allauth."""

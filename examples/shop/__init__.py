@@ -1,0 +1,1 @@
+"""A shop: Flask with Flask-Security."""
