@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import identify, memory, middleware
+from benchmarks import delivery, identify, memory, middleware
 from tests import postgres
 
 
@@ -23,10 +23,12 @@ def server(url: str | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", help="sqlite, postgres, memory, middleware; or all")
+    parser.add_argument(
+        "parts", nargs="*", help="sqlite, postgres, memory, middleware, delivery; or all"
+    )
     parser.add_argument("--postgres-url", help="a server to use instead of one started for this")
     asked = parser.parse_args()
-    parts = set(asked.parts) or {"sqlite", "postgres", "memory", "middleware"}
+    parts = set(asked.parts) or {"sqlite", "postgres", "memory", "middleware", "delivery"}
     print(
         f"{os.cpu_count()} cores. Medians of interleaved blocks, in seconds of the processor where "
         "one process does\nall the work, else of the clock. Times change with the machine; look at "
@@ -41,6 +43,8 @@ def main() -> None:
         memory.main()
     if "middleware" in parts:
         middleware.main()
+    if "delivery" in parts:
+        delivery.main()
 
 
 main()

@@ -123,7 +123,7 @@ class Background:
         if self.spool is not None and self._file(self.spool, project, text, now):
             return
         size = len(text) + OVERHEAD
-        event = Waiting(project, text, time.monotonic_ns() if now else None, size)
+        event = (project, text, time.monotonic_ns() if now else None, size)
         line = self._lines.get(os.getpid()) or self._line()
         start = wake = False
         with line.lock:
@@ -133,7 +133,6 @@ class Background:
                 and not line.closed
             )
             if fits:
-                line.queued += 1
                 line.waiting += 1
                 line.bytes += size
                 line.events.append(event)
@@ -161,7 +160,6 @@ class Background:
                 line.unspooled += not line.closed
                 line.last_error = spool.error
             else:
-                line.queued += 1
                 line.spooled += 1
                 line.filed += 1
                 line.last_filed = max(line.last_filed, number)
@@ -188,7 +186,7 @@ class Background:
             return line.waiting == 0
         with line.lock:
             last = line.last_filed
-            goal, lost = line.queued - line.spooled, line.refused + line.failed
+            goal, lost = line.taken, line.refused + line.failed
             if line.waiting == 0 and not last:
                 return True
             line.hurry += 1
@@ -209,7 +207,7 @@ class Background:
 
     def _settled(self, line: Line, goal: int, last: int) -> bool:
         """Whether so many events of memory, and the file up to this number, are done with."""
-        if line.queued - line.spooled - line.waiting < goal:
+        if line.taken - line.waiting < goal:
             return False
         return not last or self.spool is None or self.spool.waiting(self._destinations, last) == 0
 
@@ -317,7 +315,7 @@ class Background:
         batch: list[Waiting] = []
         room = self.transport.most_bytes
         while line.events and len(batch) < self._most:
-            room -= line.events[0].size
+            room -= line.events[0][3]
             if room < 0 and batch:
                 break
             batch.append(line.events.popleft())

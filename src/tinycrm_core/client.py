@@ -320,6 +320,8 @@ class TinyCRM:
 
     def identify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`BoundProject.identify` of the product this client is bound to."""
+        if self.queue is not None and self._bound is not None:
+            return self.queue.identify(self._bound.slug, email, **fields)
         return self.bound.identify(email, **fields)
 
     def ping(self, email: str, at: When = None) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinycrm_core import times
 from tinycrm_core.apply import Answer
@@ -65,13 +65,8 @@ class Stats:
     unspooled: int = 0
 
 
-class Waiting(NamedTuple):
-    """An event in the queue; `made` is its monotonic time in nanoseconds unless it has a time."""
-
-    project: str
-    text: str
-    made: int | None
-    size: int
+Waiting: TypeAlias = tuple[str, str, int | None, int]
+"""Product, JSON text, monotonic nanoseconds of the call unless the text has a time, and bytes."""
 
 
 class Line:
@@ -88,21 +83,22 @@ class Line:
         self.hurry = 0
         self.leave_by: float | None = None
         self.bytes = self.waiting = 0
-        self.queued = self.delivered = self.refused = self.failed = 0
+        self.left = self.delivered = self.refused = self.failed = 0
         self.dropped = self.retries = self.spooled = self.unspooled = 0
         self.filed = self.last_filed = 0
         self.last_error = ""
         self.next_warning = 0.0
 
     @property
-    def settled(self) -> int:
-        return self.delivered + self.refused + self.failed
+    def taken(self) -> int:
+        """Events that memory took; those that `left` it are delivered, refused or given up."""
+        return self.waiting + self.left
 
     def stats(self) -> Stats:
         """All counts of one moment."""
         with self.lock:
             return Stats(
-                self.queued,
+                self.taken + self.spooled,
                 self.delivered,
                 self.refused,
                 self.failed,
@@ -156,7 +152,7 @@ class Courier:
             self._deliver(project, texts)
             self._line.warn()
         with self._line.lock:
-            self._line.bytes -= sum(each.size for each in batch)
+            self._line.bytes -= sum(size for *_, size in batch)
 
     def _deliver(self, project: str, texts: Sequence[str]) -> None:
         for attempt in range(self._retries + 1):
@@ -169,6 +165,7 @@ class Courier:
                 with self._line.lock:
                     self._line.failed += len(left)
                     self._line.waiting -= len(left)
+                    self._line.left += len(left)
                 self._tell(why, left)
                 return
             with self._line.lock:
@@ -255,6 +252,7 @@ class Courier:
             self._line.refused += len(refused)
             if not filed:
                 self._line.waiting -= delivered + len(refused)
+                self._line.left += delivered + len(refused)
         for error, text in refused:
             self._tell(error, [text])
         return left, why

@@ -57,14 +57,20 @@ def identify_text(
     Raises what `Identify` raises, and InvalidInput for values that fail while they are read.
     """
     try:
+        # Nothing is called here that can be avoided: every login of a host comes by.
         if set_once is None and unset is None and at is None and active is True:
-            text = '{"type":"identify","email":"' + _plain_email(email)
-            text += '"' if name is None else '","name":' + _plain_name(name)
+            address = canonical(email)
+            text = f'{{"type":"identify","email":"{address}"'
+            if name is not None:
+                if type(name) is not str or len(name) > MAX_NAME or not name.isprintable():
+                    raise _Unusual
+                text += f',"name":{_quoted(name.strip() or _unusual(name))}'
             if status is not None:
-                text += ',"status":"' + _words[status] + '"'
+                text += f',"status":"{_words[status]}"'
             if params is not None:
-                text += ',"params":' + _plain_params(params, limits)
-            return text + "}"
+                text += f',"params":{_plain_params(params, limits)}'
+            if text.isascii() and "\\u" not in text:
+                return text + "}"
     except TinyCRMError:
         raise
     except Exception:  # noqa: S110 - the long way says what is wrong, if anything is
@@ -112,32 +118,23 @@ def _plain_email(email: str) -> str:
     return address
 
 
-def _plain_name(name: str) -> str:
-    if type(name) is str and len(name) <= MAX_NAME and name.isascii() and name.isprintable():
-        plain = name.strip()
-        if plain:
-            return _quoted(plain)
-    raise _Unusual
-
-
 def _plain_params(params: Mapping[str, Json], limits: Limits) -> str:
-    """Flat objects of ASCII text, numbers, booleans and nulls, well inside the limits."""
+    """Flat objects of text, numbers, booleans and nulls, well inside the limits."""
     if type(params) is not dict or _chunks is None or len(params) > limits.keys:
         raise _Unusual
-    longest = 0
     for key, value in params.items():
         kind = type(value)
-        if type(key) is not str or (kind is int and not -_LARGEST <= value < _LARGEST):
+        if type(key) is not str or kind not in _PLAIN:
             raise _Unusual
-        if kind not in _PLAIN:
+        if kind is int and not -_LARGEST <= value < _LARGEST:
             raise _Unusual
-        if len(key) > longest:
-            longest = len(key)
     text = "".join(_chunks(params, 0))  # ValueError for NaN and the infinities
-    # Every character that is not plain ASCII became \u….
-    if longest > limits.key or len(text) > min(_QUICK_SIZE, limits.size) or "\\u" in text:
+    size = len(text)
+    if size > limits.key and (
+        size > _QUICK_SIZE or size > limits.size or max(map(len, params)) > limits.key
+    ):
         raise _Unusual
-    return text
+    return text if size <= limits.size else _unusual(params)
 
 
 def _long_way(make: Any) -> str:
