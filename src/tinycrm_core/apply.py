@@ -109,7 +109,6 @@ def apply_events(
     )
     refused, new_ids = _claim(tx, unknown) if unknown else (set(), {})
     outcome = Outcome()
-    context = rules.Context(project_id, now, None, via, batch, limits)
     for event in events:
         if isinstance(event, Ping):
             outcome.answers.append(_ping(people, event, project_id, now))
@@ -119,7 +118,7 @@ def apply_events(
             )
         else:
             new_id = new_ids.get(event.email)
-            theirs = replace(context, new_id=new_id) if new_id else context
+            theirs = rules.Context(project_id, now, new_id, via, batch, limits)
             outcome.answers.append(_identify(people, event, theirs, outcome))
     writes = people.writes()
     if writes:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from json import encoder
+from typing import Any, NoReturn
 from uuid import UUID
 
 from tinycrm_core.errors import InvalidInput, InvalidParams
@@ -36,12 +37,22 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LARGEST = 2**63
 
 
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"JSON cannot carry a value of type {type(value).__name__}")
+
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# `encode` builds this object anew for every value, which takes longer than a small one. PyPy has
+# none.
+_c_encoder: Any = getattr(encoder, "c_make_encoder", None)
+_chunks: Any = _c_encoder and _c_encoder(
+    None, _refuse, encoder.encode_basestring, None, ":", ",", False, False, False
+)
 
 
 def dumps(value: Json) -> str:
     """Compact JSON text; refuses what JSON cannot carry."""
-    return _ENCODER.encode(value)
+    return "".join(_chunks(value, 0)) if _chunks else _ENCODER.encode(value)
 
 
 def clean_text(text: str, field: str, error: type[InvalidInput] = InvalidParams) -> str:
@@ -89,9 +100,25 @@ def check_size(
     """
     if len(params) > max(limits.keys, len(before or ())):
         raise InvalidParams(f"{field}: more than {limits.keys} keys", field=field)
+    if _is_small(params, limits.size):
+        return
     size = len(dumps(params).encode())
     if size > limits.size and (not before or size > len(dumps(before).encode())):
         raise InvalidParams(f"{field}: larger than {limits.size} bytes as JSON", field=field)
+
+
+def _is_small(params: Mapping[str, Json], size: int) -> bool:
+    """Whether flat params certainly fit, without writing them as JSON."""
+    most = 2
+    for key, value in params.items():
+        kind = type(value)
+        if kind is str:
+            most += 6 * (len(key) + len(value)) + 6
+        elif kind is dict or kind is list:
+            return False
+        else:
+            most += 6 * len(key) + 32
+    return most <= size
 
 
 def _object(value: Mapping[Any, Any], field: str, depth: int, limits: Limits) -> dict[str, Json]:
@@ -99,9 +126,15 @@ def _object(value: Mapping[Any, Any], field: str, depth: int, limits: Limits) ->
         raise InvalidParams(f"{field}: nested deeper than {limits.depth} levels", field=field)
     cleaned = {}
     for key, each in value.items():
-        name = clean_key(key, field, limits)
+        usual = type(key) is str and key.isascii() and "\x00" not in key
+        name = key if usual and len(key) <= limits.key else clean_key(key, field, limits)
         kind = type(each)
-        if kind is bool or each is None or (kind is str and each.isascii() and "\x00" not in each):
+        if (
+            (kind is str and each.isascii() and "\x00" not in each)
+            or (kind is int and -_LARGEST <= each < _LARGEST)
+            or kind is bool
+            or each is None
+        ):
             cleaned[name] = each
         else:
             cleaned[name] = _value(each, f"{field}.{name}", depth, limits)

@@ -97,6 +97,14 @@ def write_membership(
     if before is None:
         effect.changes["status"] = _change(ABSENT, status, DEFAULT_AT, status_at)
     params, params_at, marks = membership.params, membership.params_at, membership.marks
+    if before is None and _is_plain(writes):
+        params = {key: value for key, value, _ in writes.params}
+        params_at = writes.params[0][2]
+        for key, value, at in writes.params:
+            effect.changes[f"params.{key}"] = {"new": value, "at": at}
+        return MembershipState(
+            writes.joined_at, writes.active_at, status, status_at, params, params_at
+        )
     if writes.params or writes.once:
         registers = Registers(membership)
         too_late = [
@@ -122,6 +130,18 @@ def write_membership(
     if writes.params or writes.once:
         _note_params(before, after, writes, effect)
     return after
+
+
+def _is_plain(writes: Writes) -> bool:
+    """Whether there are only values, all of one time, each of its own key: nothing to weigh."""
+    params = writes.params
+    if not params or writes.once:
+        return False
+    at = params[0][2]
+    for _, value, each_at in params:
+        if each_at != at or value is ABSENT:
+            return False
+    return len({key for key, _, _ in params}) == len(params)
 
 
 def _write_status(m: MembershipState, writes: Writes, effect: Effect) -> tuple[str, int]:

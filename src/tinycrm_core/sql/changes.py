@@ -60,20 +60,27 @@ class Changes:
     def add(self, writes: Sequence[Write], claimed: Mapping[str, UUID]) -> None:
         """Everything that differs; `claimed` addresses are stored already."""
         for write in writes:
+            owner = write.after or write.before
+            if owner is None:
+                continue
+            ident = self.encoding.ident(owner.id)
             if write.before is not write.after:
-                self._customer(write.before, write.after)
-                self._memberships(write.before, write.after)
-            self.entries += map(self._entry, write.entries)
+                self._customer(write.before, write.after, ident)
+                self._memberships(write.before, write.after, ident)
+            for entry in write.entries:
+                self.entries.append(self._entry(entry, owner.id, ident))
         self._emails(writes, claimed)
+        # In the order of the index, which is written the quicker for it.
+        self.new_values.sort()
 
-    def _customer(self, before: CustomerState | None, after: CustomerState | None) -> None:
+    def _customer(
+        self, before: CustomerState | None, after: CustomerState | None, ident: Any
+    ) -> None:
+        key = (ident,)
         if after is None:
-            if before is not None:
-                key = (self.encoding.ident(before.id),)
-                self.gone.append(key)
-                self.unsearched.append(key)
+            self.gone.append(key)
+            self.unsearched.append(key)
             return
-        key = (self.encoding.ident(after.id),)
         if before is None:
             self.new_customers.append(_columns(after) + key)
             self.searched.append(key)
@@ -117,11 +124,9 @@ class Changes:
                 self.lost_emails += [(email, ident) for email in old if email not in kept]
         self.emails.sort()
 
-    def _memberships(self, before: CustomerState | None, after: CustomerState | None) -> None:
-        owner = after or before
-        if owner is None:
-            return
-        ident = self.encoding.ident(owner.id)
+    def _memberships(
+        self, before: CustomerState | None, after: CustomerState | None, ident: Any
+    ) -> None:
         old = before.memberships if before else {}
         new = after.memberships if after else {}
         for project_id, membership in new.items():
@@ -189,12 +194,12 @@ class Changes:
                 deltas[path].count(kinds, step, value)
         return found
 
-    def _entry(self, entry: Entry) -> Row:
+    def _entry(self, entry: Entry, owner: UUID, its_ident: Any) -> Row:
         ident = self.encoding.ident
         return (
-            ident(entry.customer_id),
+            its_ident if entry.customer_id is owner else ident(entry.customer_id),
             ident(entry.id),
-            ident(entry.strand),
+            its_ident if entry.strand is owner else ident(entry.strand),
             entry.email,
             entry.at,
             entry.event_at,

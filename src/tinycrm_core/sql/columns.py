@@ -14,10 +14,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import BLOB, TypeDecorator, TypeEngine, UserDefinedType
 
+from tinycrm_core.limits import dumps as dumps
 from tinycrm_core.model import Json
-
-dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-"""JSON as TinyCRM writes it into a column."""
 
 _decode = json.JSONDecoder().raw_decode
 

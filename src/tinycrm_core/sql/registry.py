@@ -27,8 +27,9 @@ class Delta:
         self.number += step
         for kind in kinds:
             self.kinds[kind] = self.kinds.get(kind, 0) + step
-        if step > 0 and len(self.samples) < MAX_SAMPLES:
-            add_sample(self.samples, value)
+        samples = self.samples
+        if step > 0 and len(samples) < MAX_SAMPLES and value not in samples:
+            add_sample(samples, value)
 
 
 def _nothing() -> defaultdict[int, defaultdict[str, Delta]]:

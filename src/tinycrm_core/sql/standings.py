@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import func, select
 
-from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, Not, On, Or
+from tinycrm_core.filters import EVERYBODY, And, Filter, Not, On, Or
 from tinycrm_core.filters.conditions import STATUSES
 from tinycrm_core.filters.match import compile_matcher
 from tinycrm_core.sql.aliases import fresh
