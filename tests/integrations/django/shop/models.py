@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import User
 from django.db import models
@@ -29,21 +30,22 @@ class Member(AbstractBaseUser):
     USERNAME_FIELD = "handle"
 
 
-class Teacher(User):
-    """A user with more columns; saving one says nothing of a user."""
+# What builds on Django's own user cannot be there without it.
+if settings.AUTH_USER_MODEL == "auth.User":
 
-    subject = models.CharField(max_length=50)
+    class Teacher(User):
+        """A user with more columns; saving one says nothing of a user."""
 
+        subject = models.CharField(max_length=50)
 
-class Person(User):
-    """A user under another name."""
+    class Person(User):
+        """A user under another name."""
 
-    class Meta:
-        proxy = True
+        class Meta:
+            proxy = True
 
+    class Note(models.Model):
+        """Belongs to a user, and is nothing to us."""
 
-class Note(models.Model):
-    """Belongs to a user, and is nothing to us."""
-
-    user = models.ForeignKey(User, models.CASCADE, related_name="notes")
-    text = models.CharField(max_length=50)
+        user = models.ForeignKey(User, models.CASCADE, related_name="notes")
+        text = models.CharField(max_length=50)

@@ -57,6 +57,7 @@ DATABASES = GIVEN.get("databases") or {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": FOLDER / "shop.sqlite3",
         "ATOMIC_REQUESTS": GIVEN.get("atomic_requests", True),
+        "TEST": {"NAME": GIVEN.get("test_name")},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -9,9 +9,9 @@ from typing import Any
 import click
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tinycrm_core.errors import TinyCRMError
+from tinycrm_core.errors import InvalidInput, InvalidKey, TinyCRMError
 from tinycrm_integrations.backfill import BATCH, backfill
 from tinycrm_integrations.commands import database_url, find_commands
 from tinycrm_integrations.django import conf, opened
@@ -34,12 +34,12 @@ class Command(BaseCommand):
         """For `call_command("tinycrm", "customers", "status:paid")`."""
         parser.add_argument("arguments", nargs=REMAINDER)
 
-    def handle(self, *_: Any, arguments: list[str], stdout: OutputWrapper, **__: Any) -> None:
+    def handle(self, *_: Any, arguments: list[str], **__: Any) -> None:
         """From `call_command`."""
         try:
             group().main(arguments, prog_name="manage.py tinycrm", standalone_mode=False)
-        except (click.ClickException, TinyCRMError) as error:
-            raise CommandError(str(error)) from None
+        except click.ClickException as error:
+            raise CommandError(error.format_message()) from None
 
 
 def group() -> click.Group:
@@ -50,9 +50,25 @@ def group() -> click.Group:
     except TinyCRMError as error:
         raise CommandError(str(error)) from None
     commands = {"backfill": backfill_command, **find_commands(url)}
-    return click.Group(
-        "tinycrm", commands=commands, help="One row per person, one badge per product."
-    )
+    return Commands("tinycrm", commands=commands, help="One row per person, one badge per product.")
+
+
+class Commands(click.Group):
+    """What TinyCRM refuses is one line; 2 for bad input and 1 for the rest, as everywhere."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except TinyCRMError as error:
+            wrong = isinstance(error, InvalidInput | InvalidKey)
+            raise (Misused if wrong else click.ClickException)(str(error)) from None
+
+
+class Misused(click.ClickException):
+    """Ends a command because of bad input."""
+
+    exit_code = 2
 
 
 @click.command("backfill")
@@ -64,12 +80,9 @@ def backfill_command(after: str | None, batch: int, dry_run: bool) -> None:
 
     Nobody's status or activity changes, so it may be stopped and run again at any time.
     """
-    try:
-        settings = conf.read()
-        with opened.open_client(settings, background=False) as crm:
-            _backfill(crm.bound, settings, after, batch, dry_run=dry_run)
-    except TinyCRMError as error:
-        raise click.ClickException(str(error)) from None
+    settings = conf.read()
+    with opened.open_client(settings, background=False) as crm:
+        _backfill(crm.bound, settings, after, batch, dry_run=dry_run)
 
 
 def _backfill(
