@@ -20,6 +20,9 @@ from tinycrm_server.description import described
 from tinycrm_server.replies import as_json, outcome_json
 from tinycrm_server.schemas import MAX_BATCH
 
+CLOCKS_AGREE = 2_000_000
+"""Microseconds between sending and arrival that are no reason to correct a sender's clock."""
+
 
 def add_events(router: APIRouter, keys: Keys) -> None:
     """Add the routes that write."""
@@ -111,15 +114,24 @@ def read_event(
 
 
 def _settled(body: Mapping[str, object], sent: int | None, received: int) -> dict[str, str]:
-    """The times of a body: `at` corrected by the sender's clock, none later than the arrival."""
+    """The times of a body: `at` corrected by the sender's clock, none later than the arrival.
+
+    Clocks that agree are left alone: what lies between sending and arrival is mostly the way, which
+    is another one each time, and an event that is sent again must be the same event.
+    """
+    late = 0 if sent is None else received - sent
+    if abs(late) <= CLOCKS_AGREE:
+        latest, late = max(received, sent or 0), 0
+    else:
+        latest = received
     times = {}
     for name in ("at", "joined", "seen"):
         text = body.get(name)
         if isinstance(text, str):
             at = to_micros(text, field=name)
-            if name == "at" and sent is not None:
-                at = received - (sent - at)
-            times[name] = from_micros(max(0, min(at, received))).isoformat()
+            if name == "at":
+                at += late
+            times[name] = from_micros(max(0, min(at, latest))).isoformat()
     return times
 
 
