@@ -280,7 +280,9 @@ def test_a_form_that_is_older_than_the_people_is_shown_again(two: Browser) -> No
     assert answer.status == 409
     assert "something changed" in answer.text
     assert rows(answer)["shop Status"] == ["churned newest", "paid"]
-    assert dict(merging(answer).fields)["choose::name"] == ann, "choices are kept"
+    chosen = dict(merging(answer).fields)
+    assert chosen["choose::name"] == ann, "choices are kept"
+    assert chosen["choose:shop:status"] == ann, "what nobody chose follows the newest"
     assert two.crm.customers.count() == 2
     two.crm.project("shop").ping(ANN)
     assert two.post("/merge", merging(answer).fields).status == 303, "pings change nothing here"

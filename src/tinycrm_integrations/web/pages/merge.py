@@ -21,6 +21,8 @@ from tinycrm_integrations.web.visit import View, Visit
 MAX_PEOPLE = 5
 CHOICE = "choose:"
 """What the name of a choice begins with, in addresses and forms; the rest is the row."""
+NEWEST = "newest:"
+"""The same for whose value was the newest when the form was made: leaving it is no choice."""
 CHANGED = "Nothing was merged: something changed since you opened this page. Look at it again."
 
 Pairs = Sequence[tuple[str, str]]
@@ -95,8 +97,14 @@ def _address(visit: Visit, people: Sequence[Customer], more: Pairs = ()) -> str:
 
 
 def _read(visit: Visit, people: Sequence[Customer], pairs: Pairs) -> Comparison:
-    choices = {key.removeprefix(CHOICE): value for key, value in pairs if key.startswith(CHOICE)}
+    choices = {key.removeprefix(CHOICE): value for key, value in _choices(pairs)}
     return Comparison(people, visit.crm.customers.preview_merge, choices)
+
+
+def _choices(pairs: Pairs) -> list[tuple[str, str]]:
+    """The pairs in which somebody chose against what would stay by itself."""
+    usual = {CHOICE + key.removeprefix(NEWEST): v for key, v in pairs if key.startswith(NEWEST)}
+    return [(key, v) for key, v in pairs if key.startswith(CHOICE) and usual.get(key) != v]
 
 
 def _keeper(people: Sequence[Customer], pairs: Pairs) -> Customer:
@@ -119,7 +127,8 @@ def _compare(
         "people": people,
         "keep": keep,
         "others": others,
-        "prefix": CHOICE,
+        "choice": CHOICE,
+        "newest": NEWEST,
         "text": _text,
         "reason": reason,
         "back": visit.links.customer(keep.id),
@@ -159,8 +168,8 @@ def do(visit: Visit) -> View | Response:
     if len(people) < 2:
         return _ask(visit, people, Form(), 422)
     if visit.request.value("preview"):
-        kept = [(key, value) for key, value in form if key == "keep" or key.startswith(CHOICE)]
-        return redirect(_address(visit, people, kept))
+        keep = ("keep", str(_keeper(people, form).id))
+        return redirect(_address(visit, people, [keep, *_choices(form)]))
     try:
         comparison = _read(visit, people, form)
     except (NotFound, Conflict):
