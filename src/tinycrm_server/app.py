@@ -66,6 +66,7 @@ def create_app(
     app.include_router(segment_router(keys))
     app.include_router(api_router(keys))
     if door is not None:
+        app.state.keep_rejected = door.keep_rejected
         app.include_router(pages_router(crm, door, settings.max_upload))
     return Watch(SegmentCalls(app), rates, metrics)
 

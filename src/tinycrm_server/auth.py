@@ -68,11 +68,14 @@ class Keys:
         wrong = Refused(401, "unauthorized", "this API key is not known here")
         try:
             digest = hash_key(text.strip())
-        except InvalidKey:
+        except InvalidKey as error:
+            request.state.reason = error.message
             raise wrong from None
         caller = self._look_up(digest)
         if caller is None:
+            request.state.reason = "The key is well formed, but nobody has it or it was revoked"
             raise wrong
+        request.state.account = caller.account
         self.charge(caller)
         self._record(caller)
         return caller

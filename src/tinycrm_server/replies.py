@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,6 +51,7 @@ def problem_of(error: errors.TinyCRMError) -> dict[str, Any]:
 
 async def on_refused(request: Request, error: Refused) -> Response:
     """Answer for Refused."""
+    await note_rejected(request, error.status, error.code, error.message)
     return refusal(error)
 
 
@@ -73,12 +75,31 @@ async def on_error(request: Request, error: errors.TinyCRMError) -> Response:
         log.error("%s %s: %s", request.method, request.url.path, redact(str(error)))
         shape = problem(error.code, "the database cannot be used at the moment")
         headers["Retry-After"] = "1"
+    else:
+        await note_rejected(request, status, error.code, error.message)
     return as_json(shape, status, headers)
 
 
 async def on_gone(request: Request, error: Exception) -> Response:
     """Answer for a client that went away while it was sending: nobody will read it."""
     return Response(status_code=400)
+
+
+async def note_rejected(request: Request, status: int, code: str, message: str) -> None:
+    """Let the page that waits for a first call show why one was turned away.
+
+    The owner is told more of a wrong key than whoever sent it.
+    """
+    keep = getattr(request.app.state, "keep_rejected", None)
+    if keep is None or request.method != "POST" or not request.url.path.startswith("/v1/"):
+        return
+    call = f"{request.method} {request.url.path}"
+    why = getattr(request.state, "reason", message)
+    account = getattr(request.state, "account", None)
+    try:
+        await run_in_threadpool(keep, account, call, status, code, why)
+    except errors.TinyCRMError as error:
+        log.warning("a rejected call was not kept: %s", redact(str(error)))
 
 
 async def on_crash(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -54,14 +55,21 @@ def run(app: ASGIApp | None, listening: socket.socket, settings: Settings) -> No
         **_options(settings),
     )
     server = uvicorn.Server(config)
-    if app is None and settings.workers > 1:
-        listening.set_inheritable(True)
-        # Older versions of uvicorn want to be told what a process runs.
-        wanted = "target" in inspect.signature(Multiprocess).parameters
-        target: dict[str, Any] = {"target": server.run} if wanted else {}
-        Multiprocess(config, sockets=[listening], **target).run()
-    else:
+    with suppress(KeyboardInterrupt):  # which uvicorn passes on once it has ended
+        _run(config, server, listening, alone=app is not None or settings.workers == 1)
+
+
+def _run(
+    config: uvicorn.Config, server: uvicorn.Server, listening: socket.socket, *, alone: bool
+) -> None:
+    if alone:
         server.run(sockets=[listening])
+        return
+    listening.set_inheritable(True)
+    # Older versions of uvicorn want to be told what a process runs.
+    wanted = "target" in inspect.signature(Multiprocess).parameters
+    target: dict[str, Any] = {"target": server.run} if wanted else {}
+    Multiprocess(config, sockets=[listening], **target).run()
 
 
 def _options(settings: Settings) -> dict[str, Any]:

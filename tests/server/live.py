@@ -18,6 +18,7 @@ from tinycrm_core.client import TinyCRM
 from tinycrm_server.app import create_app
 from tinycrm_server.pages.entrance import Entrance
 from tinycrm_server.pages.link import LinkDoor
+from tinycrm_server.settings import Settings
 
 
 @dataclass
@@ -92,14 +93,26 @@ class Live:
 
 
 @contextlib.contextmanager
-def serving(crm: TinyCRM, root_path: str = "") -> Iterator[Live]:
-    """Serve until the block ends."""
+def serving(
+    crm: TinyCRM,
+    root_path: str = "",
+    app: Any = None,
+    settings: Settings | None = None,
+    proxies: str = "",
+) -> Iterator[Live]:
+    """Serve until the block ends: `app`, or the pages of the demo; `proxies` are trusted."""
     announced: list[str] = []
     entrance = Entrance(announced.append)
-    app = create_app(crm, door=LinkDoor(entrance))
+    app = app or create_app(crm, door=LinkDoor(entrance), settings=settings)
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="critical", access_log=False, server_header=False, root_path=root_path
+        app,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        root_path=root_path,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

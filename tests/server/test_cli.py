@@ -294,7 +294,7 @@ class Server:
         return found[1]
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
-        port = int(self.find(r"http://127\.0\.0\.1:(\d+)/enter"))
+        port = int(self.find(r"http://127\.0\.0\.1:(\d+)/(?:enter|setup)"))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET", path, headers=headers or {})
         response = connection.getresponse()
@@ -346,7 +346,7 @@ def test_serve_and_a_broken_pipe(tmp_path: Path) -> None:
     server = Server("serve", "--port", "0", folder=tmp_path)
     try:
         assert "sqlite:///tinycrm.db" in server.output
-        assert server.get("/").status == 401
+        assert server.get("/").headers["location"] == "/setup"
     finally:
         assert "Traceback" not in server.stop()
     command = f"{sys.executable} -m tinycrm_server customers --json | head -c 1"

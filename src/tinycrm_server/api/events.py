@@ -17,7 +17,7 @@ from tinycrm_core.times import from_micros, now, to_micros
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import Refused, check_members, read_json
 from tinycrm_server.description import described
-from tinycrm_server.replies import as_json, outcome_json
+from tinycrm_server.replies import as_json, note_rejected, outcome_json
 from tinycrm_server.schemas import MAX_BATCH
 
 CLOCKS_AGREE = 2_000_000
@@ -44,6 +44,10 @@ def add_events(router: APIRouter, keys: Keys) -> None:
         keys.charge(writer, len(listed) - 1)
         read = [read_event(each, None, sent, received) for sent, each in listed]
         outcomes = await run_in_threadpool(apply, keys, writer, read)
+        for each in outcomes:
+            if isinstance(each, TinyCRMError):
+                await note_rejected(request, 200, each.code, each.message)
+                break
         return as_json({"results": [outcome_json(each) for each in outcomes]})
 
 

@@ -53,6 +53,7 @@ def serve(database: str, host: str | None, port: int | None, workers: int | None
             click.echo(f"Nobody owns this server yet. Open {address}{settings.root_path}/setup")
             click.echo(f"The token of the setup, once, within a day: {Setup(place).new_token()}")
         click.echo(f"Serving {masked(settings.database)} on {address}")
+        click.echo("Ctrl-C ends it.")
         set_up_logs(settings)
         app = application(crm, settings) if settings.workers == 1 else None
         if app is None:

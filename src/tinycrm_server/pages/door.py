@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -25,6 +26,9 @@ class Door(Protocol):
     """Lets people in, by a link or by a login; its routes come before those of the admin."""
 
     menu: Menu
+
+    keep_rejected: Callable[..., None] | None
+    """Takes what a page of the door shows of a call that was turned away; see `Setup`."""
 
     def routes(self) -> APIRouter:
         """The pages of the door itself."""

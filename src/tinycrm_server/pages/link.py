@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,7 @@ class LinkDoor:
     """Lets in whoever has the link; they look at one account, and history calls them `admin`."""
 
     menu: Menu = ()
+    keep_rejected: Callable[..., None] | None = None
 
     def __init__(self, entrance: Entrance, account: str = "default") -> None:
         self._entrance, self._account = entrance, account

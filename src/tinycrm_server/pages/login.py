@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -30,6 +31,7 @@ class LoginDoor:
     """
 
     menu: Menu = (("account", "Account", "/account"),)
+    keep_rejected: Callable[..., None] | None = None
 
     def __init__(self, owners: Owners, sessions: Sessions, rates: Rates) -> None:
         self.owners, self.sessions, self._rates = owners, sessions, rates

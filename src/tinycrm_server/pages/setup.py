@@ -44,6 +44,7 @@ class SetupDoor(LoginDoor):
     def __init__(self, crm: TinyCRM, setup: Setup, *login: Any) -> None:
         super().__init__(*login)
         self._crm, self._setup = crm, setup
+        self.keep_rejected = setup.keep_rejected
 
     def routes(self) -> APIRouter:
         """The steps of the setup, and the login."""
