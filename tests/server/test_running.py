@@ -1,0 +1,290 @@
+"""`tinycrm serve` as people run it: several processes, proxies, signals, crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinycrm_core.client import TinyCRM
+
+
+@dataclass
+class Running:
+    """A server in processes of its own."""
+
+    process: subprocess.Popen[str]
+    output: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        until(lambda: "Ctrl-C" in self.text or self.process.poll() is not None)
+        until(lambda: self.ask("GET", "/readyz")[0] == 200)
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output.append(line)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.output)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        found = re.search(r"on http://127\.0\.0\.1:(\d+)", self.text)
+        assert found, self.text
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
+        with contextlib.closing(connection):
+            sent = {"Content-Type": "application/json", **(headers or {})}
+            data = None if body is None else json.dumps(body).encode()
+            connection.request(method, path, data, sent)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, names, answer.read()
+
+    def workers(self) -> list[int]:
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        children = [int(each) for each in listed.read_text().split()]
+        # multiprocessing's resource tracker is a child too.
+        return [each for each in children if b"spawn_main" in _command(each)]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        self.reader.join(60)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def until(reached: Callable[[], bool], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if reached():
+                return
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def serve(where: str, folder: Path, *arguments: str, **settings: str) -> Iterator[Running]:
+    command = [sys.executable, "-m", "tinycrm_server", "serve", "--port", "0", *arguments]
+    variables = {"TINYCRM_DATABASE": where, "PYTHONUNBUFFERED": "1", **settings}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        running = Running(process)
+        yield running
+        if process.poll() is None:
+            running.stop()
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(20)
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/crm.db"
+    url: str = request.getfixturevalue("fresh_postgres_url")
+    return url
+
+
+def key_for(where: str) -> dict[str, str]:
+    with TinyCRM(where) as crm:
+        crm.projects.add("shop")
+        return {"Authorization": f"Bearer {crm.keys.create('shop').secret}"}
+
+
+def test_m1_workers_start_at_once_on_an_empty_database(where: str, tmp_path: Path) -> None:
+    """M1: two servers with two workers each; one process makes the tables, all of them serve."""
+    with contextlib.ExitStack() as ending:
+        folders = [tmp_path / str(n) for n in range(2)]
+        started: list[Running] = []
+        lock = threading.Lock()
+
+        def start(folder: Path) -> None:
+            running = ending.enter_context(serve(where, folder, "--workers", "2"))
+            with lock:
+                started.append(running)
+
+        for folder in folders:
+            folder.mkdir()
+        threads = [threading.Thread(target=start, args=(folder,)) for folder in folders]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(100)
+        assert len(started) == 2
+        headers = key_for(where)
+        for n in range(40):
+            running = started[n % 2]
+            answer = running.ask("POST", "/v1/identify", {"email": f"p{n}@example.com"}, headers)
+            assert answer[0] == 200, answer
+        for running in started:
+            assert len(running.workers()) == 2
+            assert "Traceback" not in running.text
+    with TinyCRM(where) as crm:
+        assert crm.customers.count() == 40
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_under_load_loses_nothing_acknowledged(
+    where: str, tmp_path: Path, workers: str
+) -> None:
+    """C1, R6: whoever got a 200 is in the database; the server ends by itself."""
+    headers = key_for(where)
+    acknowledged: list[str] = []
+    lock = threading.Lock()
+    with serve(where, tmp_path, "--workers", workers) as running:
+
+        def load(name: int) -> None:
+            for n in range(10_000):
+                email = f"p{name}-{n}@example.com"
+                try:
+                    status, _, _ = running.ask("POST", "/v1/identify", {"email": email}, headers)
+                except (OSError, http.client.HTTPException):
+                    return
+                if status == 200:
+                    with lock:
+                        acknowledged.append(email)
+
+        threads = [threading.Thread(target=load, args=(name,)) for name in range(4)]
+        for each in threads:
+            each.start()
+        until(lambda: len(acknowledged) >= 40)
+        running.stop()
+        for each in threads:
+            each.join(60)
+        assert "Traceback" not in running.text
+    with TinyCRM(where) as crm:
+        stored = {each.email for each in crm.customers.stream()}
+    assert set(acknowledged) <= stored
+    assert len(acknowledged) >= 40
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    """R6: the others go on, and what was acknowledged stays."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    headers = key_for(where)
+    with serve(where, tmp_path, "--workers", "2") as running:
+        until(lambda: len(running.workers()) == 2)
+        before = running.workers()
+        assert running.ask("POST", "/v1/identify", {"email": "a@example.com"}, headers)[0] == 200
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(set(running.workers()) - set(before)) == 1)
+        until(
+            lambda: running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200
+        )
+    with TinyCRM(where) as crm:
+        assert crm.customers.count() == 1
+
+
+def test_a4_a_revoked_key_dies_in_every_worker(tmp_path: Path) -> None:
+    """A4: within a second, also where another process has just seen it."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    headers = key_for(where)
+    with serve(where, tmp_path, "--workers", "3") as running:
+        until(lambda: len(running.workers()) == 3)
+        for _ in range(30):
+            assert running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200
+        with TinyCRM(where) as crm:
+            crm.keys.revoke(crm.keys.list()[0][0].id)
+        time.sleep(1.05)  # the promise is about the clock
+        answers = {
+            running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0]
+            for _ in range(30)
+        }
+        assert answers == {401}
+
+
+def test_logs_hold_neither_people_nor_secrets(tmp_path: Path) -> None:
+    """A5, D10: the route is there; the path, the query, addresses, bodies and keys are not."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    headers = key_for(where)
+    secret = headers["Authorization"].removeprefix("Bearer ")
+    with serve(where, tmp_path) as running:
+        running.ask("POST", "/v1/identify", {"email": "a@example.com", "name": "Ann"}, headers)
+        running.ask("GET", f"/v1/customers?q=ann&token={secret}", None, headers)
+        running.ask("GET", "/customers/0190-secret?q=ann")
+        running.ask("POST", "/v1/identify", {"email": "not an address"}, headers)
+        running.stop()
+        lines = [json.loads(line) for line in running.output if line.startswith("{")]
+    calls = [each for each in lines if each["event"] == "call"]
+    assert {"/v1/identify", "/v1/customers"} <= {each["route"] for each in calls}
+    assert {"method", "route", "status", "ms", "request", "timestamp"} <= calls[0].keys()
+    text = json.dumps(lines)
+    for word in ("a@example.com", "Ann", "ann", secret, secret[10:], "0190", "127.0.0.1", "not an"):
+        assert word not in text, word
+
+
+def test_behind_a_proxy_under_a_path(tmp_path: Path) -> None:
+    """Links carry the path, and the scheme of a trusted proxy is believed."""
+    settings = {"TINYCRM_ROOT_PATH": "/crm/", "TINYCRM_TRUSTED_PROXIES": "127.0.0.1"}
+    with serve(f"sqlite:///{tmp_path}/crm.db", tmp_path, **settings) as running:
+        assert "/crm/setup" in running.text
+        status, headers, _ = running.ask("GET", "/", headers={"X-Forwarded-Proto": "https"})
+        assert (status, headers["location"]) == (303, "/crm/setup")
+        page = running.ask("GET", "/setup", headers={"X-Forwarded-Proto": "https"})[2].decode()
+        links = re.findall(r'(?:href|src|action)="([^"#]+)', page)
+        assert links
+        assert all(each.startswith("/crm/") for each in links)
+        for each in links:
+            assert running.ask("GET", each.removeprefix("/crm"))[0] in (200, 303, 405)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TINYCRM_PORT", "many"),
+        ("TINYCRM_WORKERS", "0"),
+        ("TINYCRM_RATE_PER_KEY", "a lot"),
+        ("TINYCRM_TRUSTED_PROXIES", "everybody"),
+        ("TINYCRM_ROOT_PATH", "crm"),
+        ("TINYCRM_LOG_FORMAT", "xml"),
+        ("TINYCRM_SESSION_HOURS", "-1"),
+    ],
+)
+def test_a_bad_setting_is_named(name: str, value: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tinycrm_server", "serve"],
+        cwd=tmp_path,
+        env=os.environ | {name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"tinycrm: {name}: ")
+    assert len(done.stderr.splitlines()) == 1
