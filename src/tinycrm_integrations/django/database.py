@@ -95,6 +95,8 @@ def _postgres_engine(given: dict[str, Any]) -> Engine:
         if isinstance(value, str | int) and key not in (*_CONNECTING, "prepare_threshold")
     }
     options.setdefault("connect_timeout", "10")
+    if host and host.startswith("/"):  # the folder of a socket has no place in front of a URL
+        options["host"], host = host, None
     url = URL.create(
         "postgresql+psycopg",
         username=user,
@@ -105,7 +107,7 @@ def _postgres_engine(given: dict[str, Any]) -> Engine:
         query=options,
     )
     prepare = {"prepare_threshold": given.get("prepare_threshold")}
-    engine = create_engine(url, connect_args=prepare, pool_pre_ping=True)
+    engine = create_engine(url, connect_args=prepare)
 
     # A connection belongs to the process that made it: after a fork the child makes its own.
     def connected(connection: object, record: Any) -> None:
