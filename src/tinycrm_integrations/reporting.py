@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_core.errors import InvalidInput, NotFound, NotSupported
+from tinycrm_core.errors import InvalidInput, NotFound, NotSupported, StoreError
 from tinycrm_core.events import Event, Identify, Ping, clean_status
+from tinycrm_integrations.asides import start
 from tinycrm_integrations.guard import Guard
 from tinycrm_integrations.users import (
     PING_INTERVAL,
@@ -25,6 +27,8 @@ from tinycrm_integrations.users import (
 
 FLUSH = 10.0
 """Seconds that a change of address waits for what was queued before it."""
+PAUSES = (1.0, 5.0, 25.0)
+"""Seconds before it is tried again while the database cannot be used."""
 
 OnDelete = Literal["churn", "delete", "keep"]
 
@@ -108,16 +112,16 @@ class Reporter:
         if person is None:
             return
 
-        def work(crm: TinyCRM) -> None:
-            if may_merge or crm.customers.get(person.email) is None:
+        changed = datetime.now(UTC)
+
+        def rename(crm: TinyCRM) -> None:
+            owner = None if may_merge else crm.customers.get(person.email)
+            # Nobody else's: free, the user's own, or first heard of since, by a login under it.
+            is_theirs = owner is None or owner.created_at >= changed
+            if is_theirs or owner == crm.customers.get(old):
                 crm.customers.change_email(old, person.email)
 
-        def rename() -> None:
-            with self.guard(hook):
-                self._apply(work)
-            self.updated(person, hook)
-
-        self._aside(hook, rename)
+        self._aside(hook, rename, lambda: self.updated(person, hook))
 
     def deleted(self, email: str | None, hook: str = "deletion") -> None:
         """The user with this address is gone."""
@@ -126,11 +130,9 @@ class Reporter:
         self._told.clear()
         with self.guard(hook):
             if self._on_delete == "churn":
-                event = Identify(email, status="churned", active=False)
-                self._send(event)
-                return
+                self._send(Identify(email, status="churned", active=False))
         if self._on_delete == "delete":
-            self._aside(hook, lambda: self._apply(lambda crm: crm.customers.delete(email)))
+            self._aside(hook, lambda crm: crm.customers.delete(email))
 
     def visited(self, user: Any, hook: str = "ping") -> None:
         """A user whom the host has loaded already is here; loads nothing itself."""
@@ -158,17 +160,34 @@ class Reporter:
         if queue is not None:
             queue.send(self.crm.bound.slug, [event])
 
-    def _apply(self, work: Callable[[TinyCRM], object]) -> None:
-        """Something that is no event and has to come after those that are queued."""
+    def _aside(
+        self,
+        hook: str,
+        work: Callable[[TinyCRM], object],
+        afterwards: Callable[[], None] = lambda: None,
+    ) -> None:
+        """What is no event, done in a thread and after the events that are queued."""
+
+        def run() -> None:
+            with self.guard(hook):
+                self._patiently(work)
+            afterwards()
+
+        with self.guard(hook):
+            start(run)
+
+    def _patiently(self, work: Callable[[TinyCRM], object]) -> None:
         self.crm.flush(FLUSH)
         # Not known yet, or a server that takes events and nothing else.
         with suppress(NotFound, NotSupported):
+            for pause in PAUSES:
+                try:
+                    work(self.crm)
+                except StoreError:
+                    time.sleep(pause)
+                else:
+                    return
             work(self.crm)
-
-    def _aside(self, hook: str, work: Callable[[], None]) -> None:
-        """In a thread, so that the host waits for nothing."""
-        with self.guard(hook):
-            threading.Thread(target=self.guard(hook)(work), name="tinycrm", daemon=True).start()
 
 
 def _is_expired(user: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidInput
 from tinycrm_integrations.reporting import Reporter
 from tinycrm_integrations.users import email_of
@@ -42,9 +43,7 @@ class ReportedUsers:
 
     async def delete(self, user: Any, *args: Any, **kwargs: Any) -> None:
         """A deletion; the address is read before, as a deleted model may not give it any more."""
-        email = None
-        with self.tinycrm.guard("delete"):
-            email = email_of(user)
+        email = self._address(user, "delete")
         await super().delete(user, *args, **kwargs)  # type: ignore[misc]
         self.tinycrm.deleted(email)
 
@@ -53,16 +52,22 @@ class ReportedUsers:
 
         Around the whole update, as `on_after_update` no longer knows the address of before.
         """
-        old = None
-        with self.tinycrm.guard("update"):
-            old = email_of(user)
+        old = self._address(user, "update")
         updated = await super().update(user_update, user, *args, **kwargs)  # type: ignore[misc]
         person = self.tinycrm.person(updated, "update")
-        if person is not None:
-            with self.tinycrm.guard("update"):
-                if old is not None and old != email_of(updated):
-                    # The new address is not verified yet, so it cannot claim anybody else's row.
-                    self.tinycrm.email_changed(old, person, may_merge=False)
-                else:
-                    self.tinycrm.updated(person)
+        if person is not None and old is not None and old != person.email:
+            # The new address is not verified yet, so it cannot claim anybody else's row.
+            self.tinycrm.email_changed(old, person, may_merge=False)
+        else:
+            self.tinycrm.updated(person)
         return updated
+
+    def _address(self, user: Any, hook: str) -> str | None:
+        """What the user was reported as, even if the mapping has changed its mind since."""
+        person = self.tinycrm.person(user, hook)
+        if person is not None:
+            return person.email
+        with self.tinycrm.guard(hook):
+            email = email_of(user)
+            return None if email is None else canonical(email)
+        return None

@@ -8,7 +8,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -134,7 +133,7 @@ def test_q19_a_database_that_blocks_does_not_block_the_loop(
     def hold() -> None:
         with customers.crm.store.begin("default"):
             held.set()
-            done.wait(20)
+            done.wait(100)
 
     holder = threading.Thread(target=hold)
     holder.start()
@@ -142,8 +141,7 @@ def test_q19_a_database_that_blocks_does_not_block_the_loop(
     with TinyCRM(customers.url, project="notes") as crm:
         reporter = Reporter(crm, on_delete="delete")
 
-        async def work() -> float:
-            longest, last = 0.0, time.monotonic()
+        async def work() -> None:
             for number in range(1000):
                 person = reporter.person(Person(f"p{number}@example.com"), "test")
                 reporter.signed_up(person)
@@ -152,16 +150,13 @@ def test_q19_a_database_that_blocks_does_not_block_the_loop(
                     reporter.email_changed(f"p{number}@example.com", person, may_merge=True)
                     reporter.deleted(f"r{number}@example.com")
                 await asyncio.sleep(0)
-                now = time.monotonic()
-                longest, last = max(longest, now - last), now
-            return longest
 
-        longest = finish(work())
+        finish(work())
+        assert holder.is_alive(), "all that was done while nobody could write"
         done.set()
         holder.join()
         assert reporter.crm.flush(20)
         assert crm.customers.count() == 1001
-    assert longest < 1.0, "the holder held on for the whole time, and longer"
 
 
 def test_the_environment_describes_a_reporter(customers: Customers) -> None:
