@@ -184,8 +184,8 @@ def test_values_that_were_chosen_stay_and_undoing_gives_everyone_their_own(
 
 def test_a_product_learns_nothing_of_somebody_else(admin: Browser) -> None:
     """A name is chosen through a product its owner is on, so that parting leaves no trace."""
-    admin.crm.project("shop").identify(ANN, name="Ann", at=day(1))
     admin.crm.project("news").identify(BOB, name="Bob", at=day(2))
+    admin.crm.project("shop").identify(ANN, name="Ann", at=day(1))
     before = {each: person(admin.crm, each) for each in (ANN, BOB)}
     page = open_merge(admin, BOB, ANN)
     filled = merging(page).filled(**{"choose::name": str(before[ANN].id)})
