@@ -237,6 +237,7 @@ class Background:
 
     def _start(self, line: Line, end: float | None = None) -> None:
         """Start the thread; where there can be none, `end` tells that the caller may work."""
+        _at_end_of_process()
         thread = threading.Thread(target=self._run, args=(line,), name="tinycrm", daemon=True)
         try:
             thread.start()
@@ -249,8 +250,6 @@ class Background:
                 line.leave_by = None
             with line.lock:
                 line.running = False
-            return
-        _at_end_of_process()
 
     def _run(self, line: Line) -> None:
         line.thread = threading.current_thread()
