@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.django.live import MODULE, Shop
+from tests.integrations.django.live import MODULE, Shop, copied, eventually
+from tests.server.live import serving
 from tinycrm_core.client import TinyCRM
 
 SETTINGS = ("--settings", f"{MODULE}.settings")
@@ -187,3 +188,44 @@ def test_check_misses_the_middleware(tmp_path: Path) -> None:
     assert "tinycrm.W006" in Shop(tmp_path, {"without_ping": True}).manage("check").stderr
     never = Shop(tmp_path, {"without_ping": True, "tinycrm": {"PING_INTERVAL": 0}})
     assert "no issues" in never.manage("check").stdout
+
+
+def test_check_asks_the_server_whether_it_takes_the_key(tmp_path: Path) -> None:
+    def stderr(**given: Any) -> str:
+        return Shop(tmp_path, {"tinycrm": {"PROJECT": None, **given}}).manage("check").stderr
+
+    with TinyCRM("memory://") as crm, serving(crm) as server:
+        crm.projects.add("shop")
+        key = crm.keys.create("shop", label="shop")
+        assert "tinycrm." not in stderr(API_KEY=key.secret, URL=server.url)
+        assert "tinycrm." not in stderr(DATABASE=server.url.replace("//", f"//{key.secret}@"))
+        crm.keys.revoke(crm.keys.list()[0][0].id)
+        revoked = stderr(API_KEY=key.secret, URL=server.url)
+        assert "tinycrm.W005" in revoked
+        assert "401" in revoked
+    away = stderr(API_KEY=key.secret, URL=server.url)
+    assert "tinycrm.W005" in away
+    assert "did not answer" in away
+    assert key.secret not in revoked + away
+
+
+def test_a_product_that_reports_to_a_server(template: Shop, tmp_path: Path) -> None:
+    with TinyCRM("memory://", project="shop") as crm, serving(crm) as server:
+        crm.projects.add("shop")
+        key = crm.keys.create("shop", label="shop")
+        given = {"PROJECT": None, "API_KEY": key.secret, "URL": server.url}
+        with copied(template, tmp_path / "shop", tinycrm=given).serve("wsgi") as site:
+            visitor = site.visitor()
+            visitor.sign_up("ada@example.com")
+            visitor.get("/buy/")
+            eventually(lambda: crm.customers.count("status@shop:paid") == 1)
+            assert "TinyCRM:" not in site.log
+        shop = Shop(tmp_path / "shop", {"tinycrm": given})
+        shop.run(
+            "from django.contrib.auth.models import User\n"
+            "User.objects.bulk_create([User(username='bo', email='bo@example.com')])"
+        )
+        assert "2 reported" in shop.manage("tinycrm", "backfill").stdout
+        assert crm.customers.count() == 2
+        elsewhere = shop.manage("tinycrm", "customers", fail=True).stderr
+        assert "elsewhere" in elsewhere
