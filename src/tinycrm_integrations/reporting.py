@@ -84,7 +84,7 @@ class Reporter:
         with self.guard(hook):
             if self._told.is_new(("sign-up", person.email)):
                 self._told.is_new(("login", person.email))
-                self._came(signup_event(person, self._signup_status))
+                self._came(signup_event(person, self._signup_status, limits=self.crm.limits))
 
     def logged_in(self, person: Identify | None, hook: str = "login") -> None:
         """Somebody came in; never with a status."""
@@ -92,14 +92,15 @@ class Reporter:
             return
         with self.guard(hook):
             if self._told.is_new(("login", person.email)):
-                self._came(login_event(person))
+                self._came(login_event(person, limits=self.crm.limits))
 
     def updated(self, person: Identify | None, hook: str = "update") -> None:
         """Something about a user changed, by whomever: no status, and nobody's activity."""
         if person is None:
             return
         with self.guard(hook):
-            self._send(replace(login_event(person), active=False))
+            event = login_event(person, limits=self.crm.limits)
+            self._send(replace(event, active=False, limits=self.crm.limits))
 
     def email_changed(
         self, old: str, person: Identify | None, hook: str = "email change", *, may_merge: bool
@@ -157,6 +158,8 @@ class Reporter:
 
     def _send(self, event: Event) -> None:
         queue = self.crm.queue
+        if isinstance(event, Identify) and event.id is not None:
+            event = replace(event, id=None, limits=self.crm.limits)  # the queue gives its own
         if queue is not None:
             queue.send(self.crm.bound.slug, [event])
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integrations.fastapi.conftest import Customers
 from tests.integrations.flask.conftest import eventually
-from tinycrm_core import Identify, StoreError
+from tinycrm_core import Identify, Limits, StoreError
 from tinycrm_core.client import TinyCRM
 from tinycrm_integrations import reporting
 from tinycrm_integrations.reporting import Reporter
@@ -124,3 +124,16 @@ def test_a_deletion_with_no_thread_to_be_had_is_a_line_in_the_log(
         deleting.deleted(OLD)
         deleting.email_changed(OLD, Identify(NEW), may_merge=True)
         assert deleting.guard.failures == {"deletion": 1, "email change": 1}
+
+
+def test_a_client_with_room_for_more_takes_more(customers: Customers) -> None:
+    limits = Limits(keys=500)
+    params = {f"key{number}": number for number in range(400)}
+    with TinyCRM(customers.url, project="notes", limits=limits) as crm:
+        reporter = Reporter(crm)
+        for tell in (reporter.signed_up, reporter.updated, reporter.logged_in):
+            reporter._told.clear()
+            tell(Identify(OLD, params=params, limits=limits))
+        assert customers.of(reporter)[OLD].on("notes").params == params
+        assert reporter.guard.failures == {}
+        assert crm.stats().delivered == 3
