@@ -157,6 +157,24 @@ def test_everybody_who_matches_is_one_click_further(visit: Visit, demo: Live) ->
     expect(page.locator("h1")).to_have_text("People who are free on waitlist")
 
 
+def test_many_are_done_batch_after_batch(
+    visit: Visit, demo: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One confirmation is enough, however many there are."""
+    for name, value in (("BATCH", 5), ("BATCHES", 2)):
+        monkeypatch.setattr(f"tinycrm_integrations.web.pages.standing.{name}", value)
+    tired = demo.crm.project("tired")
+    for n in range(35):
+        tired.identify(f"n{n}@tired.example", status="trial")
+    page = visit("/status?status@tired=trial&on=tired&to=churned")
+    page.get_by_role("button", name="Set status").click()
+    expect(page.locator("[data-done]")).to_contain_text("35 people changed their status.")
+    assert demo.crm.customers.count("status@tired:churned") == 35
+    for n in range(35):
+        demo.crm.customers.delete(f"n{n}@tired.example")
+    demo.crm.projects.delete("tired")
+
+
 @pytest.fixture
 def no_segment_left(demo: Live) -> Iterator[None]:
     yield
@@ -257,6 +275,32 @@ def test_focus_and_a_question_half_typed_survive_a_swap(visit: Visit) -> None:
     page.locator(".tabs a").nth(1).click()
     expect(page.locator("h1")).to_have_text("People on at least 2 products")
     assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_a_slow_answer_leaves_the_rows_and_says_so(visit: Visit) -> None:
+    page = settled(visit("/"))
+    first = rows(page)
+    waiting = []
+    page.route(re.compile(r"\?status"), lambda route: waiting.append(route))
+    page.locator("tbody .badge").first.click()
+    expect(page.locator("#result")).to_have_text("Looking…")
+    expect(page.locator("main")).to_have_attribute("aria-busy", "true")
+    assert rows(page) == first
+    for route in waiting:
+        route.continue_()
+    expect(page.locator("main[aria-busy]")).to_have_count(0)
+    expect(page.locator("#result")).to_contain_text("people")
+
+
+def test_a_wrong_question_is_answered_in_place(visit: Visit) -> None:
+    page = settled(visit("/"))
+    page.fill("#q", "statsu:paid")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("At character 1")
+    page.get_by_role("link", name="Use status").click()
+    expect(page.locator("h1")).to_have_text("People who are paid on some product")
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text("At character 1")
 
 
 def test_a_swap_keeps_no_row_of_another_question_picked(visit: Visit) -> None:

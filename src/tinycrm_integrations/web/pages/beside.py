@@ -9,7 +9,7 @@ from typing import TypeVar
 from tinycrm_core import filters
 from tinycrm_core.errors import InvalidFilter, TookTooLong
 from tinycrm_core.filters import And, Condition, Filter, On, Param, Word
-from tinycrm_core.model import Json
+from tinycrm_core.model import Json, Status
 from tinycrm_core.params import path_parts
 from tinycrm_core.patience import within
 from tinycrm_core.state import ParamKeyState
@@ -124,10 +124,12 @@ def _facet(visit: Visit, asked: Asked, filter: Filter, by: str, seconds: float) 
     tally = _within(seconds, lambda: people.tally(filter, by, project=product))
     if tally is None:
         return Facet(by, label, None, anyway)
-    if by == "status":
-        order = ["free", "trial", "paid", "churned"]
+    if by in ("project", "status"):
+        # In the order that products and statuses have everywhere.
+        order = visit.slugs if by == "project" else [each.value for each in Status]
         tally.sort(key=lambda each: order.index(str(each[0])))
-    rows = list(_rows(visit, asked, filter, by, product, tally[:MAX_VALUES]))
+    kept = tally if by == "project" else tally[:MAX_VALUES]
+    rows = list(_rows(visit, asked, filter, by, product, kept))
     return Facet(by, label, rows, anyway)
 
 
