@@ -65,7 +65,7 @@ def check_members(
     if not isinstance(body, dict):
         raise InvalidInput("body: expected a JSON object", field=None)
     for name in sorted(body.keys() - set(known)):
-        shown = ascii(name)[1:61]
+        shown = ascii(name)[1:-1][:60]
         raise InvalidInput(f"{shown}: unknown field; {what} takes {', '.join(known)}", field=shown)
     for name in required:
         if name not in body:

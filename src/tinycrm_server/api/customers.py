@@ -96,7 +96,7 @@ def _flag(items: Iterable[tuple[str, str]], name: str) -> bool:
     given = list(items)
     for key, value in given:
         if key != name:
-            shown = ascii(key)[1:61]
+            shown = ascii(key)[1:-1][:60]
             raise InvalidInput(f"{shown}: unknown parameter; there is {name}", field=shown)
         if value not in ("true", "false") or len(given) > 1:
             raise InvalidInput(f"{name}: expected true or false, once", field=name)
