@@ -77,6 +77,17 @@ def test_many_params_fold(admin: Browser) -> None:
     assert "k255" in page.text
 
 
+def test_a_person_on_many_products_keeps_a_short_sentence(admin: Browser) -> None:
+    for number in range(10):
+        admin.crm.project(f"p{number}").identify(ANN)
+    page = admin.get(path(admin.crm))
+    assert heading(page).endswith("is free on p0, p1, p2, p3 and 6 more")
+    chosen = send(admin, page, path(admin.crm), history="p7")
+    assert changes(chosen) == ["joined as free | call"]
+    admin.crm.projects.delete("p7")
+    assert '<span class="quiet">deleted</span>' in admin.get(path(admin.crm)).text
+
+
 def test_addresses_tell_how_they_came(admin: Browser) -> None:
     crm = admin.crm
     crm.project("shop").identify("old@example.com")

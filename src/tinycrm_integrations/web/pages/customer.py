@@ -23,6 +23,10 @@ from tinycrm_integrations.web.visit import View, Visit
 
 _STANDING = (Status.PAID, Status.TRIAL, Status.FREE, Status.CHURNED)
 
+MAX_NAMED = 4
+"""Products of one status that the sentence names."""
+MAX_TABS = 8
+"""Links above the history; beyond, products are chosen from a list."""
 MAX_FACTS = 20
 """Params of a product that are shown at once; the others unfold."""
 MAX_DEPTH = 4
@@ -91,6 +95,8 @@ def customer(visit: Visit, ident: str) -> View:
         "aliases": _aliases(found, changes, merges),
         "facts": {each.project: list(_facts(each, links)) for each in found.memberships},
         "max_facts": MAX_FACTS,
+        "max_named": MAX_NAMED,
+        "max_tabs": MAX_TABS,
         "since": {each.project: _since(each, links) for each in found.memberships},
         "history": history_of(visit, found, changes, merges),
     }
