@@ -6,6 +6,7 @@ undone by putting back what it replaced.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,11 +14,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tinycrm_core.errors import Retry
 from tinycrm_core.filters import Filter, On, Param
+from tinycrm_core.limits import dumps
 from tinycrm_core.memory_query import Questions
 from tinycrm_core.merge import drop_project
 from tinycrm_core.model import Json
@@ -48,6 +50,40 @@ class _Registered:
     samples: list[Json] = field(default_factory=list)
 
 
+class _Recorded(NamedTuple):
+    """An entry of the history as it is kept: changes as JSON text, which takes a fifth."""
+
+    strand: UUID
+    email: str
+    at: int
+    event_at: int
+    kind: str
+    via: str
+    project_id: int | None
+    batch: UUID | None
+    text: str
+
+    def entry(self, customer_id: UUID, entry_id: bytes) -> Entry:
+        """The entry, which is the reader's to change."""
+        changes, late = json.loads(self.text)
+        about = (UUID(bytes=entry_id), customer_id, *self[:7])
+        return Entry(*about, changes, late, self.batch)
+
+
+def _recorded(entry: Entry) -> _Recorded:
+    return _Recorded(
+        entry.strand,
+        entry.email,
+        entry.at,
+        entry.event_at,
+        entry.kind,
+        entry.via,
+        entry.project_id,
+        entry.batch,
+        dumps([entry.changes, entry.late]),
+    )
+
+
 @dataclass(slots=True)
 class Account:
     """Everything of one tenant."""
@@ -55,7 +91,7 @@ class Account:
     secret: bytes = field(default_factory=lambda: os.urandom(32))
     people: dict[UUID, CustomerState] = field(default_factory=dict)
     ids: dict[str, UUID] = field(default_factory=dict)
-    history: dict[UUID, dict[UUID, Entry]] = field(default_factory=dict)
+    history: dict[UUID, dict[bytes, _Recorded]] = field(default_factory=dict)
     merges: dict[UUID, MergeState] = field(default_factory=dict)
     projects: dict[int, ProjectState] = field(default_factory=dict)
     last_project: int = 0
@@ -64,7 +100,10 @@ class Account:
     keys: dict[UUID, KeyState] = field(default_factory=dict)
     batches: dict[UUID, BatchState] = field(default_factory=dict)
     forgotten: set[bytes] = field(default_factory=set)
-    questions: Questions = field(default_factory=Questions)
+    questions: Questions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.questions = Questions(self.people)
 
 
 class MemoryTransaction:
@@ -126,8 +165,8 @@ class MemoryTransaction:
             self._put(account.people, after.id, after)
             for entry in write.entries:
                 entries = account.history.setdefault(entry.customer_id, {})
-                if entry.id not in entries:
-                    self._put(entries, entry.id, entry)
+                if entry.id.bytes not in entries:
+                    self._put(entries, entry.id.bytes, _recorded(entry))
         elif before is not None:
             self._put(account.people, before.id, None)
             self._put(account.history, before.id, None)
@@ -198,24 +237,25 @@ class MemoryTransaction:
 
     # What surrounds people --------------------------------------------------------------------
     def history(self, customer_id: UUID) -> list[Entry]:
-        entries = self._account.history.get(customer_id, {}).values()
+        kept = self._account.history.get(customer_id, {})
+        entries = (each.entry(customer_id, entry_id) for entry_id, each in kept.items())
         return sorted(entries, key=attrgetter("at", "id"), reverse=True)
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:
         moving = set(strands)
         entries = self._account.history.get(source, {})
         others = self._account.history.setdefault(target, {})
-        for entry in [each for each in entries.values() if each.strand in moving]:
-            self._put(entries, entry.id, None)
-            self._put(others, entry.id, replace(entry, customer_id=target))
+        for entry_id, each in [pair for pair in entries.items() if pair[1].strand in moving]:
+            self._put(entries, entry_id, None)
+            self._put(others, entry_id, each)
 
     def batch_entries(self, batch: UUID, after: UUID | None, limit: int) -> list[Entry]:
         found = [
-            entry
+            each.entry(customer_id, entry_id)
             for customer_id, entries in self._account.history.items()
             if after is None or customer_id > after
-            for entry in entries.values()
-            if entry.batch == batch
+            for entry_id, each in entries.items()
+            if each.batch == batch
         ]
         return sorted(found, key=attrgetter("customer_id", "id"))[:limit]
 

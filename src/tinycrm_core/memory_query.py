@@ -6,6 +6,8 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import fsum
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -14,47 +16,46 @@ from tinycrm_core.model import ABSENT, Customer, Json, Membership
 from tinycrm_core.query import SORT_TEXT, After, KeyValue, Query, Sort
 from tinycrm_core.state import CustomerState
 from tinycrm_core.store import Combinations, Tally, Totals
-from tinycrm_core.text import fold
-from tinycrm_core.times import to_micros
+from tinycrm_core.text import fold, search_key
+from tinycrm_core.times import from_micros, to_micros
 from tinycrm_core.views import customer_view
 
 Slugs: TypeAlias = Mapping[int, str]
 Kind: TypeAlias = Literal["n", "t", ""]
+Groups: TypeAlias = dict[Kind, list[tuple[Any, int, UUID]]]
+_PERSON_TIMES: Mapping[str, Callable[[Customer], Any]] = {
+    "seen": attrgetter("last_seen_at"),
+    "created": attrgetter("created_at"),
+}
 
 
 @dataclass(slots=True)
 class Questions:
     """All people of an account as filters read them, made once and kept until they change."""
 
-    _people: dict[UUID, CustomerState] = field(default_factory=dict)
+    _people: Mapping[UUID, CustomerState]
     _views: dict[UUID, Customer] = field(default_factory=dict)
     _slugs: Slugs = field(default_factory=dict)
+    _search_keys: dict[int, str] = field(default_factory=dict)
 
     def changed(self, before: CustomerState | None, after: CustomerState | None) -> None:
         """Tell that a person is new, different or gone."""
-        if after is not None:
-            self._people[after.id] = after
-            self._views.pop(after.id, None)
-        elif before is not None:
-            self._people.pop(before.id, None)
-            self._views.pop(before.id, None)
+        person = after or before
+        view = self._views.pop(person.id, None) if person else None
+        if view is not None:
+            self._search_keys.pop(id(view), None)
 
     def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
         """One page, as `Transaction.find` promises."""
-        value_of = sort_value(query.sort)
-        groups: dict[Kind, list[tuple[Any, int, UUID]]] = {"n": [], "t": [], "": []}
-        for customer in self._matching(query.filter, query.now, slugs):
-            value = value_of(customer)
-            if value is None:
-                groups[""].append((0, customer.id.int, customer.id))
-                continue
-            groups[value[0]].append((value[1], customer.id.int, customer.id))
+        matching = self._matching(query.filter, query.now, slugs)
+        time = _PERSON_TIMES.get(query.sort.field) if type(query.sort.field) is str else None
+        groups = _by_time(matching, time) if time else _by_value(matching, query.sort)
         page: list[tuple[Kind, tuple[Any, int, UUID]]] = []
         wanted = query.limit + 1
         for kind in _kinds_after(query.after):
             group = groups[kind]
             if query.after is not None and kind == (query.after.value or ("", 0))[0]:
-                group = _beyond(group, query.after, query.sort.descending)
+                group = _beyond(group, query.after, query.sort.descending, is_time=time is not None)
             pick = heapq.nlargest if query.sort.descending else heapq.nsmallest
             page += [(kind, each) for each in pick(wanted - len(page), group)]
             if len(page) == wanted:
@@ -62,6 +63,7 @@ class Questions:
         after = None
         if len(page) == wanted:
             last, (key, _, customer_id) = page[query.limit - 1]
+            key = to_micros(key) if time and last else key
             after = After((last, key) if last else None, customer_id)
         return [self._people[each[2]] for _, each in page[: query.limit]], after
 
@@ -102,7 +104,8 @@ class Questions:
         ]
         if not numbers:
             return Totals(0, None, None, None, None)
-        total = sum(numbers)
+        whole = all(type(number) is int for number in numbers)
+        total = sum(numbers) if whole else fsum(numbers)
         return Totals(len(numbers), total, total / len(numbers), min(numbers), max(numbers))
 
     def combinations(self, on: On, now: int, slugs: Slugs) -> Combinations:
@@ -116,11 +119,22 @@ class Questions:
 
     def _matching(self, filter: Filter, now: int, slugs: Slugs) -> Iterable[Customer]:
         customers = self._all(slugs)
-        return customers if filter == EVERYBODY else _only(compile_matcher(filter, now), customers)
+        if filter == EVERYBODY:
+            return customers
+        return _only(compile_matcher(filter, now, search_key=self._search_key), customers)
+
+    def _search_key(self, customer: Customer) -> str:
+        """What words are looked for in, made at the first search and kept like the views."""
+        key = self._search_keys.get(id(customer))
+        if key is None:
+            key = search_key(customer.email, customer.aliases, customer.name)
+            self._search_keys[id(customer)] = key
+        return key
 
     def _all(self, slugs: Slugs) -> Iterable[Customer]:
         if slugs != self._slugs:
             self._views.clear()
+            self._search_keys.clear()
             self._slugs = dict(slugs)
         if len(self._views) < len(self._people):
             for customer_id, state in self._people.items():
@@ -211,10 +225,28 @@ def _kinds_after(after: After | None) -> list[Kind]:
     return kinds if after is None else kinds[kinds.index((after.value or ("", 0))[0]) :]
 
 
+def _by_value(matching: Iterable[Customer], sort: Sort) -> Groups:
+    value_of = sort_value(sort)
+    groups: Groups = {"n": [], "t": [], "": []}
+    for customer in matching:
+        kind, value = value_of(customer) or ("", 0)
+        groups[kind].append((value, customer.id.int, customer.id))
+    return groups
+
+
+def _by_time(matching: Iterable[Customer], time: Callable[[Customer], Any]) -> Groups:
+    """The same for datetimes of the person, which compare as quickly as numbers."""
+    people = list(matching)
+    timed = [(at, each.id.int, each.id) for each in people if (at := time(each)) is not None]
+    rest = (each for each in people if time(each) is None) if len(timed) < len(people) else ()
+    return {"n": timed, "t": [], "": [(0, each.id.int, each.id) for each in rest]}
+
+
 def _beyond(
-    group: list[tuple[Any, int, UUID]], after: After, descending: bool
+    group: list[tuple[Any, int, UUID]], after: After, descending: bool, *, is_time: bool
 ) -> list[tuple[Any, int, UUID]]:
-    last = ((after.value or ("", 0))[1], after.id.int)
+    value: Any = (after.value or ("", 0))[1]
+    last = (from_micros(value) if is_time and after.value else value, after.id.int)
     if descending:
         return [each for each in group if each[:2] < last]
     return [each for each in group if each[:2] > last]

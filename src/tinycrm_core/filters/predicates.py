@@ -123,6 +123,10 @@ def _datetime(micros: int | None) -> datetime | None:
 
 def on_param(path: Sequence[str], test: Test) -> Callable[[Membership], bool]:
     """Holds for a membership whose params have the value under `path`."""
+    if len(path) == 1 and isinstance(test, Equal) and test == Equal(test.texts[:1]):
+        key, text = path[0], test.texts[0] if test.texts else ABSENT
+        if text is not ABSENT:
+            return lambda membership: membership.params.get(key) == text
     holds = _on_json(test)
     if len(path) == 1:
         (key,) = path
@@ -190,8 +194,10 @@ def _between(kinds: tuple[type, ...], test: Numbers | Strings) -> Holds:
     high: Any = test.high
     above = ge if test.with_low else gt
     below = le if test.with_high else lt
+    if high is None and test.with_low:
+        return lambda value: type(value) in some and value >= low
     if high is None:
-        return lambda value: type(value) in some and above(value, low)
+        return lambda value: type(value) in some and value > low
     if low is None:
         return lambda value: type(value) in some and below(value, high)
     return lambda value: type(value) in some and above(value, low) and below(value, high)

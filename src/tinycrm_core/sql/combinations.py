@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, case, func, literal, select
 
-from tinycrm_core.filters import On
+from tinycrm_core.filters import EVERYBODY, On, compile_membership
+from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import big_integer
 from tinycrm_core.sql.compile import Scope, membership_clauses
@@ -25,12 +27,23 @@ def combinations(tx: Reading, on: On, now: int) -> Combinations:
     counted together. Joining memberships with themselves takes longer for one pair of products.
     """
     scope = scope_of(tx, now)
+    groups = standings.matching(tx, EVERYBODY, scope) if standings.decides(on) else None
+    if groups is not None:
+        return _of_standings(groups, on, now)
     slugs = list(scope.projects)
     if not slugs:
         return []
     parts = [slugs[start : start + BITS] for start in range(0, len(slugs), BITS)]
     rows = tx.connection.execute(_counted(on, parts, scope))
     return [(_products(sums, parts), people) for *sums, people in rows]
+
+
+def _of_standings(groups: standings.Standings, on: On, now: int) -> Combinations:
+    holds: Any = compile_membership(on, now)
+    people: Counter[frozenset[str]] = Counter()
+    for each in groups:
+        people[frozenset(one.project for one in each.memberships if holds(one))] += each.people
+    return [(products, number) for products, number in people.items() if products]
 
 
 def _counted(on: On, parts: Sequence[Sequence[str]], scope: Scope) -> Select[Any]:

@@ -39,7 +39,7 @@ def standing(memberships: Mapping[int, MembershipState]) -> str | None:
 class Place:
     """What is known of one membership."""
 
-    project: str | None
+    project: str
     status: str
 
 
@@ -62,7 +62,8 @@ class _Places(dict[str, Place]):
         self.slugs = slugs
 
     def __missing__(self, word: str) -> Place:
-        place = self[word] = Place(self.slugs.get(int(word[:-1])), LETTERS[word[-1]])
+        slug = self.slugs.get(int(word[:-1]), "")  # a product that came at this very moment
+        place = self[word] = Place(slug, LETTERS[word[-1]])
         return place
 
 
@@ -100,7 +101,7 @@ def matching(tx: Reading, filter: Filter, scope: Scope) -> Standings | None:
 
 
 def _read(text: str, places: _Places) -> Iterator[Place]:
-    return (places[word] for word in text.split())
+    return (place for word in text.split() if (place := places[word]).project)
 
 
 def candidates(tx: Reading, filter: Filter, scope: Scope) -> Candidates | None:

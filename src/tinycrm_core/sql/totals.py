@@ -120,8 +120,7 @@ def _by_standing(
     for each in groups:
         places = [one for one in each.memberships if project is None or one.project == project]
         for value in {one.status if by == "status" else one.project for one in places}:
-            if value is not None:
-                people[value] += each.people
+            people[value] += each.people
     return list(people.items())
 
 
