@@ -17,6 +17,9 @@ T = TypeVar("T")
 ATTEMPTS = 4
 """How often a unit of work is tried when others are in its way."""
 
+# Neither the sequence a host has seeded for itself, nor one that forked workers would share.
+_chance = random.SystemRandom()
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Account:
@@ -52,7 +55,7 @@ class Account:
                 if attempt == ATTEMPTS:
                     raise
                 # At random, so that two in each other's way part: up to 40, 80, then 160 ms.
-                time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - no secret
+                time.sleep(_chance.uniform(0, 0.02 * 2**attempt))
                 attempt += 1
 
 

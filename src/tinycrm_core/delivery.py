@@ -38,6 +38,9 @@ OnError: TypeAlias = Callable[[TinyCRMError, list[dict[str, Any]]], object]
 """Told why events were not stored, and what they were, as JSON objects."""
 
 _log = logging.getLogger("tinycrm")
+
+# Neither the sequence a host has seeded for itself, nor one that forked workers would share.
+_chance = random.SystemRandom()
 _monotonic = time.monotonic
 
 
@@ -303,7 +306,7 @@ def _later(answer: Answer) -> bool:
 def pause(attempt: int, after: float | None) -> float:
     """Seconds until the next attempt: random, growing, and what the other side asked for."""
     bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 16))
-    jitter = random.uniform(0, bound)  # noqa: S311 - no secret
+    jitter = _chance.uniform(0, bound)
     if after is None:
         return jitter
     return min(LONGEST_PAUSE, max(0.0, after)) + jitter / 4

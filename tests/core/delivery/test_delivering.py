@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import random
 import statistics
 import threading
 import time
@@ -41,6 +42,10 @@ def test_q9_pauses_are_random_grow_and_are_bounded() -> None:
         assert min(drawn) < bound / 4
         assert max(drawn) > 3 * bound / 4
         assert len({round(each, 6) for each in drawn}) > 200
+    # A host that seeded the common sequence draws from it what it would draw without us.
+    before = random.getstate()
+    pause(3, None)
+    assert random.getstate() == before
     # The hundred clients of a server that comes back are spread over the whole pause.
     assert statistics.stdev(pause(10, None) for _ in range(500)) > LONGEST_PAUSE / 5
 
