@@ -354,10 +354,16 @@ def _at_end_of_process() -> None:
         module = sys.modules.get(name)
         if module is not None and (pid, name) not in _registered:
             _registered.add((pid, name))
-            module.Finalize(None, _finish, exitpriority=100)
+            with contextlib.suppress(Exception):
+                module.Finalize(None, _finish, exitpriority=100)
+    celery = sys.modules.get("celery.signals")  # whose children skip even that
+    if celery is not None and (pid, "celery") not in _registered:
+        _registered.add((pid, "celery"))
+        with contextlib.suppress(Exception):
+            celery.worker_process_shutdown.connect(_finish, weak=False, dispatch_uid="tinycrm")
 
 
-def _finish() -> None:
+def _finish(*_: object, **__: object) -> None:
     """Send what waits in all clients, within EXIT_SECONDS altogether."""
     pid = os.getpid()
     end = _ends.setdefault(pid, time.monotonic() + EXIT_SECONDS)

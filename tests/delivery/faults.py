@@ -156,7 +156,8 @@ class Proxy:
 
     `delay` seconds before each piece of the answer; `drip` sends answers byte by byte, with
     `delay` after each; `cut` closes the connection after that many answers have been received
-    from the server and before they are passed on; `hole` passes nothing on in either direction.
+    from the server and before they are passed on; `hole` passes nothing on in either direction; a
+    proxy that is `down` closes what comes in.
     """
 
     target: int
@@ -166,6 +167,7 @@ class Proxy:
     hole: bool = False
     cut: int = 0
     reset: bool = False
+    down: bool = False
     connections: int = 0
     bytes_up: int = 0
 
@@ -182,6 +184,8 @@ def proxied(target: int) -> Iterator[Proxy]:
         with contextlib.suppress(OSError):
             while piece := client.recv(65536):
                 proxy.bytes_up += len(piece)
+                if proxy.down:
+                    break
                 if not proxy.hole:
                     server.sendall(piece)
             server.shutdown(socket.SHUT_WR)
@@ -217,6 +221,9 @@ def proxied(target: int) -> Iterator[Proxy]:
             except OSError:
                 return
             proxy.connections += 1
+            if proxy.down:
+                client.close()
+                continue
             try:
                 server = socket.create_connection(("127.0.0.1", proxy.target), 5)
             except OSError:
