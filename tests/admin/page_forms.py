@@ -74,4 +74,5 @@ def send(admin: Browser, answer: Answer, ending: str, **values: str) -> Answer:
     found = form(answer, ending)
     if found.method == "post":
         return admin.post(found.action, found.filled(**values))
-    return admin.get(f"{found.action}?{urlencode(found.filled(**values))}")
+    path = found.action.partition("#")[0]
+    return admin.get(f"{path}?{urlencode(found.filled(**values))}")

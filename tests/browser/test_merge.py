@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_axe import findings
 from tests.server.live import Live
 from tinycrm_core.testing import day, person
 
@@ -85,10 +86,12 @@ def test_a_page_that_is_out_of_date_is_shown_again(
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits(visit: Visit, demo: Live, two: tuple[str, str], width: int, theme: str) -> None:
+def test_it_fits_and_axe_finds_nothing(visit: Visit, demo: Live, two: tuple[str, str], width: int, theme: str) -> None:
     ids = "&".join(f"id={person(demo.crm, each).id}" for each in two)
     page = visit(f"/merge?{ids}", width=width, theme=theme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(page.get_by_role("button", name="Merge", exact=True)).to_be_in_viewport()
+    assert findings(page) == []
     page.goto(page.url.partition("?")[0])
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert findings(page) == []

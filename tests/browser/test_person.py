@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_axe import findings
 from tests.server.live import Live
 from tinycrm_core.testing import person
 
@@ -108,7 +109,7 @@ def test_deleting_by_keyboard_alone(visit: Visit, demo: Live, email: str) -> Non
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits(visit: Visit, demo: Live, email: str, width: int, theme: str) -> None:
+def test_it_fits_and_axe_finds_nothing(visit: Visit, demo: Live, email: str, width: int, theme: str) -> None:
     demo.crm.project("shop").identify(
         email,
         name="W" * 120,
@@ -120,3 +121,4 @@ def test_it_fits(visit: Visit, demo: Live, email: str, width: int, theme: str) -
     for ending in ("", "/change", "/delete"):
         page.goto(base + here + ending)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, ending
+        assert findings(page) == []

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_axe import findings
 from tests.server.live import Live
 
 SECRET = re.compile(r"tcrm_proj_\w{33}")
@@ -28,6 +29,7 @@ def test_a_product_its_key_and_its_end(visit: Visit, demo: Live) -> None:
     key = page.locator(".fresh code").first.inner_text()
     assert SECRET.fullmatch(key)
     assert key not in page.url
+    assert findings(page) == []
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("[data-copy]")).to_contain_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == key
@@ -39,6 +41,7 @@ def test_a_product_its_key_and_its_end(visit: Visit, demo: Live) -> None:
     expect(page.get_by_text("The older key goes on working")).to_be_visible()
     row = page.get_by_role("row", name="first key")
     row.get_by_text("Revoke…").click()
+    assert findings(page) == []
     row.get_by_role("button", name="Revoke it").click()
     expect(page.locator("[data-done]")).to_contain_text("The key was revoked")
     expect(page.get_by_role("rowheader")).to_have_text(["till"])
@@ -64,9 +67,10 @@ def test_without_a_script_too(visit: Visit, demo: Live) -> None:
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits(visit: Visit, width: int, theme: str) -> None:
+def test_it_fits_and_axe_finds_nothing(visit: Visit, width: int, theme: str) -> None:
     page = visit("/projects", width=width, theme=theme)
     for path in ("/projects", "/projects/shop", "/projects/shop#delete"):
         page.goto(page.url.split("/projects")[0] + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert findings(page) == []
     expect(page.get_by_role("button", name="Delete for good")).to_be_in_viewport()
