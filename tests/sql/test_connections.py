@@ -27,7 +27,13 @@ from tinycrm_core.errors import StoreError
 from tinycrm_core.sql import SQLStore
 from tinycrm_core.state import KeyState, MergeState, ProjectState, SegmentState, Write
 
-PRAGMAS = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": 2, "busy_timeout": 15000}
+PRAGMAS = {
+    "foreign_keys": 1,
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "busy_timeout": 15000,
+    "secure_delete": 1,
+}
 
 
 def test_every_pooled_connection_is_set_up(tmp_path: Path) -> None:
@@ -49,6 +55,21 @@ def test_every_pooled_connection_is_set_up(tmp_path: Path) -> None:
         thread.join()
     store.close()
     assert seen == [PRAGMAS] * 4
+
+
+def test_nothing_of_a_deleted_person_stays_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "crm.db"
+    store = SQLStore(f"sqlite:///{path}")
+    shop = project(store)
+    params = {"note": "xylophone-note", "long": "marimba" * 2000}
+    zoe = customer("zoe-quetzal@example.com", memberships={shop: membership(params=params)})
+    save(store, Write(None, customer("ann@example.com")), Write(None, zoe, (entry(zoe),)))
+    store.close()  # the last connection brings the log into the file
+    traces = (b"zoe-quetzal", b"xylophone-note", b"marimbamarimba")
+    assert all(trace in path.read_bytes() for trace in traces)
+    save(store, Write(load(store, zoe.email)[zoe.email], None))
+    store.close()
+    assert not [trace for trace in traces if trace in path.read_bytes()]
 
 
 def test_normal_syncing_is_a_choice(tmp_path: Path) -> None:
