@@ -25,6 +25,12 @@ class TinyCRMConfig(AppConfig):
             from tinycrm_integrations.django import hooks
 
             hooks.connect()
+        if apps.is_installed("django.contrib.admin"):
+            from django.contrib import admin
+
+            # A project with an index of its own includes "tinycrm/admin_link.html" there.
+            if admin.site.index_template is None:
+                admin.site.index_template = "tinycrm/admin_index.html"
         checks.register(check_settings)
         checks.register(check_database, checks.Tags.database)
         post_migrate.connect(migrate, sender=self, weak=False, dispatch_uid="tinycrm.migrate")

@@ -13,6 +13,7 @@ from tinycrm_integrations.django import conf, opened
 from tinycrm_integrations.django.opened import guard
 
 _HOOK = "django.ping"
+_guarded = guard(_HOOK)
 
 
 class PingMiddleware:
@@ -38,7 +39,7 @@ class PingMiddleware:
         if self._is_async:
             return self._answer(request)
         response = self.get_response(request)
-        with guard(_HOOK):
+        with _guarded:
             user = _due(request)
             if user is not None:
                 _ping(user)
@@ -46,7 +47,7 @@ class PingMiddleware:
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
         response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
-        with guard(_HOOK):
+        with _guarded:
             user = _due(request)
             if user is not None:
                 if conf.read().asks_database or opened.current().shares_file:
@@ -59,9 +60,9 @@ class PingMiddleware:
 def _due(request: HttpRequest) -> Any:
     """The user of the request if a ping of theirs is due, else None."""
     user = _loaded_user(request)
-    if user is None or not opened.is_recording():
+    if user is None or not user.is_authenticated or not opened.current().ping_is_due(user):
         return None
-    return user if user.is_authenticated and opened.current().ping_is_due(user) else None
+    return user if opened.is_recording() else None
 
 
 def _ping(user: Any) -> None:

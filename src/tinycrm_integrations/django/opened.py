@@ -48,9 +48,10 @@ class Opened:
 
     def ping_is_due(self, user: Any) -> bool:
         """Whether this user was not seen for PING_INTERVAL; from now on they were."""
-        if self._pinged is None or user.pk is None:
+        key = getattr(user, "pk", None)
+        if self._pinged is None or key is None:
             return False
-        return self._pinged.is_new((type(user), user.pk))
+        return self._pinged.is_new((type(user), key))
 
     def settle(self) -> None:
         """Let what is queued be written now, if it goes into a SQLite file of the project.
@@ -136,19 +137,20 @@ def current() -> Opened:
     if _recording is not None:
         return _recording
     settings = conf.read()
+    found = _opened
     under_test = in_tests()
-    in_memory = under_test and not settings.in_tests
+    if found is not None and found.key is settings and not under_test:
+        return found  # what each request comes by
     # The test runner gives the database another name.
     name = database.name_of(settings.alias) if under_test and settings.alias else None
-    key = settings, in_memory, name
-    found = _opened
+    key = (settings, name) if under_test else settings
     if found is not None and found.key == key:
         return found
     with _lock:
         found = _opened
         if found is not None and found.key == key:
             return found
-        _opened = _open(key, settings, in_memory=in_memory)
+        _opened = _open(key, settings, in_memory=under_test and not settings.in_tests)
     if found is not None:
         found.crm.close()
     return _opened
