@@ -86,7 +86,9 @@ def test_a_page_that_is_out_of_date_is_shown_again(
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_and_axe_finds_nothing(visit: Visit, demo: Live, two: tuple[str, str], width: int, theme: str) -> None:
+def test_it_fits_and_axe_finds_nothing(
+    visit: Visit, demo: Live, two: tuple[str, str], width: int, theme: str
+) -> None:
     ids = "&".join(f"id={person(demo.crm, each).id}" for each in two)
     page = visit(f"/merge?{ids}", width=width, theme=theme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -109,7 +109,9 @@ def test_deleting_by_keyboard_alone(visit: Visit, demo: Live, email: str) -> Non
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_and_axe_finds_nothing(visit: Visit, demo: Live, email: str, width: int, theme: str) -> None:
+def test_it_fits_and_axe_finds_nothing(
+    visit: Visit, demo: Live, email: str, width: int, theme: str
+) -> None:
     demo.crm.project("shop").identify(
         email,
         name="W" * 120,
