@@ -23,6 +23,7 @@ from tinycrm_integrations.web.pages import (
     customer_delete,
     customers,
     exporting,
+    importing,
     merge,
     overlap,
     preferences,
@@ -32,6 +33,7 @@ from tinycrm_integrations.web.pages import (
     segments,
     standing,
 )
+from tinycrm_integrations.web.pages.importing_files import MAX_UPLOAD, Uploads
 from tinycrm_integrations.web.render import HEADERS, environment
 from tinycrm_integrations.web.routes import Route, Routes
 from tinycrm_integrations.web.visit import View, Visit
@@ -48,7 +50,7 @@ MENU = (
 
 OWN = (customers, segments, adding, beside, exporting, standing, preferences)
 PRODUCTS = (projects, projects_one, projects_keys)
-PAGES = (*OWN, customer, customer_change, customer_delete, merge, overlap, *PRODUCTS)
+PAGES = (*OWN, customer, customer_change, customer_delete, merge, overlap, *PRODUCTS, importing)
 
 MAX_ACTOR = 60
 
@@ -58,7 +60,8 @@ class Admin:
 
     `templates_dirs` are searched before our own templates. `headers` replaces the protective
     headers of every page, for hosts that send their own. `menu` adds pages of the host to the bar:
-    name, label and path below the mount.
+    name, label and path below the mount. `uploads_dir` is where files wait between the steps of an
+    import, which all worker processes have to share, and `max_upload` is the largest, in bytes.
     """
 
     def __init__(
@@ -68,8 +71,11 @@ class Admin:
         templates_dirs: Sequence[str | Path] = (),
         headers: Mapping[str, str] = HEADERS,
         menu: Sequence[tuple[str, str, str]] = (),
+        uploads_dir: str | Path | None = None,
+        max_upload: int = MAX_UPLOAD,
     ) -> None:
         self._crm = crm
+        self._uploads = Uploads(uploads_dir, max_upload)
         self._templates = environment(templates_dirs)
         self._headers = tuple(headers.items())
         self.routes = Routes(chain(*(each.ROUTES for each in PAGES), (STATIC,)))
@@ -84,7 +90,7 @@ class Admin:
         links = Links(request.prefix)
         if not request.path:
             return redirect(links.to("/"), status=308)
-        visit = Visit(self._as(request.actor), request, links, datetime.now(UTC))
+        visit = Visit(self._as(request.actor), request, links, datetime.now(UTC), self._uploads)
         try:
             answer = self._answer(visit)
         except errors.TinyCRMError as error:

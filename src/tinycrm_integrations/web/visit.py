@@ -13,6 +13,7 @@ from tinycrm_core.filters import Filter
 from tinycrm_core.model import Project
 from tinycrm_integrations.web.http import Request
 from tinycrm_integrations.web.links import Links
+from tinycrm_integrations.web.pages.importing_files import Uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Visit:
     request: Request
     links: Links
     now: datetime
+    uploads: Uploads = field(default_factory=Uploads)
 
     @cached_property
     def projects(self) -> tuple[Project, ...]:
