@@ -206,6 +206,16 @@ class StoreContract:
                 break
         assert pages == [["6", "5", "4"], ["3", "2", "1"], ["0"]]
 
+    def test_combinations_of_products(self, crm: TinyCRM) -> None:
+        for email, status in ((ALICE, "paid"), (BOB, "free")):
+            crm.project("shop").identify(email, status=status)
+        crm.project("news").identify(ALICE)
+        assert dict(crm.customers.combinations()) == {
+            frozenset({"shop"}): 1,
+            frozenset({"shop", "news"}): 1,
+        }
+        assert crm.customers.combinations("status:paid") == [(frozenset({"shop"}), 1)]
+
     # People ------------------------------------------------------------------------------------
     def test_merge_and_undo(self, crm: TinyCRM) -> None:
         shop = crm.project("shop")

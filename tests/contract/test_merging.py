@@ -82,7 +82,9 @@ def test_undo_brings_the_absorbed_person_back_as_it_was(people: TinyCRM) -> None
     before = all_visible(people)
     histories = {email: people.customers.history(email) for email in (ALICE, BOB)}
     merge_id = people.customers.merge(ALICE, BOB)
-    people.customers.undo_merge(str(merge_id))
+    undone = people.customers.undo_merge(str(merge_id))
+    assert (undone.id, undone.keep_email, undone.absorb_emails) == (merge_id, ALICE, (BOB,))
+    assert undone.undone_at is not None
     assert all_visible(people) == before
     for email, entries in histories.items():
         assert [c for c in people.customers.history(email) if c.kind == "identify"] == entries
