@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from tests.sql.questions.people import values_of
 from tinycrm_core.params import kind_of, param_instant, walk
 from tinycrm_core.sql.tables import tables_of
 
@@ -131,7 +132,7 @@ def _params(connection: Connection) -> list[str]:
     for account_id, customer_id, project_id, stored in rows:
         params = json.loads(stored) if isinstance(stored, str) else stored
         owner = (account_id, str(customer_id), project_id)
-        values.update({(*owner, *_exact(value)) for value in _values(params)})
+        values.update({(*owner, *_exact(value)) for value in values_of(params)})
         for path, value in walk(params):
             key = (account_id, project_id, path)
             counts[key] += 1
@@ -163,24 +164,6 @@ def _params(connection: Connection) -> list[str]:
         for name, there, have in pairs
         if there != have
     ]
-
-
-def _values(params: Any) -> Iterator[tuple[str, str, Any, str]]:
-    """Path, kind, number and text of each value: what `param_values` holds for short paths."""
-    for path, value in walk(params):
-        match kind_of(value):
-            case "text":
-                yield path, "s", 0, value
-                if (instant := param_instant(value)) is not None:
-                    yield path, "d", instant, ""
-            case "number":
-                yield path, "n", value, ""
-            case "boolean":
-                yield path, "b", int(value), ""
-            case "null":
-                yield path, "z", 0, ""
-            case _:
-                yield path, "o", 0, ""
 
 
 def _exact(value: Any) -> tuple[str, str, Decimal, str]:

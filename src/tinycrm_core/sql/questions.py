@@ -15,8 +15,8 @@ from uuid import UUID
 
 from sqlalchemy import FromClause, Select, and_, literal, select
 
-from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, normalise
-from tinycrm_core.query import After, KeyValue, Query
+from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, On, Param, normalise
+from tinycrm_core.query import After, KeyValue, Query, Sort
 from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import Candidates, distinct_ids
@@ -30,6 +30,8 @@ __all__ = ["aggregate", "count", "find", "tally"]
 
 FEW = 6_000
 """Candidates that are sorted at once, without trying to walk."""
+FEW_ALONG = 500
+"""The same where a condition is on the very param that sorts: a walk soon meets who matches."""
 WALK = 20_000
 """Rows that are walked before turning to the candidates."""
 Hit: TypeAlias = tuple[KeyValue, UUID]
@@ -51,17 +53,26 @@ def page(tx: Reading, query: Query) -> list[Hit]:
     order = Order(query.sort, scope)
     wanted = query.limit + 1
     few = candidates_of(tx, filter, scope, FEW)
-    if few is not None and few.size < FEW:
+    if few is not None and few.size < (FEW_ALONG if _is_about(filter, query.sort) else FEW):
         return _sorted(tx, order, few, query.after, wanted)
     walk = _Walk(tx, order, filter, query.after, wanted)
     found = walk.hits(WALK if few is not None else None)
     if found is not None:
         return found
+    if few is not None and few.size < FEW:
+        return _sorted(tx, order, few, query.after, wanted)
     together = standings.candidates(tx, filter, scope)
     if together is not None and together.size < MANY:
         return _sorted(tx, order, together, query.after, wanted)
     many = candidates_of(tx, filter, scope, MANY)
     return _sorted(tx, order, many or Candidates(select(), None), query.after, wanted)
+
+
+def _is_about(filter: Filter, sort: Sort) -> bool:
+    """Whether the people found are those with certain values of the param that sorts."""
+    items = filter.items if isinstance(filter, And) else (filter,)
+    conditions = [each for item in items if isinstance(item, On) for each in item.conditions]
+    return isinstance(sort.field, Param) and any(each.field == sort.field for each in conditions)
 
 
 # Walking

@@ -82,6 +82,7 @@ def test_pages_are_complete_and_in_order(
     """R1: in every order, both ways, paging meets everybody once, whichever way pages are found."""
     with pytest.MonkeyPatch.context() as patch, reading(engine, customers) as tx:
         patch.setattr(questions, "FEW", bounds[0])
+        patch.setattr(questions, "FEW_ALONG", min(2, bounds[0]))
         patch.setattr(questions, "WALK", bounds[1])
         for filter in filters:
             holds = compile_matcher(filter, NOW)
