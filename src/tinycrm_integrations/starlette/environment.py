@@ -10,7 +10,7 @@ from tinycrm_integrations.reporting import Reporter
 
 
 def reporter_from_environment(environment: Mapping[str, str] | None = None) -> Reporter:
-    """The reporter that the variables TINYCRM_… describe, with a client of its own.
+    """The reporter that the environment describes, with a client of its own.
 
     Raises InvalidInput for a variable that is missing or wrong. Connects to nothing.
     """
