@@ -22,7 +22,7 @@ from tinycrm_server.health import Metrics, health_router, metrics_router
 from tinycrm_server.pages import pages_router
 from tinycrm_server.pages.door import Door
 from tinycrm_server.rates import Rates
-from tinycrm_server.settings import Settings
+from tinycrm_server.settings import Settings, read_settings
 from tinycrm_server.watch import Watch
 
 HANDLERS: dict[Any, Any] = {
@@ -42,7 +42,7 @@ def create_app(
     The API serves every account, by the caller's key; the pages show people the account for which
     `door` lets them in. Without a door there are no pages.
     """
-    settings = settings or Settings()
+    settings = settings or read_settings()
     rates = Rates(
         {"key": settings.rate_per_key, "address": settings.rate_per_address},
         settings.rate_storage,

@@ -87,9 +87,10 @@ class SetupDoor(LoginDoor):
             canonical(email)
             hash_password(password)
         except InvalidInput as error:
-            return _owner_form(request, form, error.field or "", error.message)
+            wrong = f"{error.message[:1].upper()}{error.message[1:]}."
+            return _owner_form(request, form, error.field or "", wrong)
         if not self._setup.spend(form.get("token", "")):
-            wrong = "it is not the one on the console, or is older than a day"
+            wrong = "This is not the token on the console, or it is older than a day."
             return _owner_form(request, form, "token", wrong)
         self.owners.add(email, password, ACCOUNT)
         owner = self.owners.log_in(email, password)
