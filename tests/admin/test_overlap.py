@@ -12,8 +12,10 @@ from tests.admin.conftest import Answer, Browser
 from tests.admin.page_forms import PageForm, forms
 from tests.admin.test_projects import heading
 from tinycrm_core.errors import TookTooLong
+from tinycrm_core.patience import at_most
 from tinycrm_core.people import Customers
 from tinycrm_core.testing import day
+from tinycrm_integrations.web.timelimit import TimeLimit
 
 PEOPLE = {
     "ann": {"shop": "paid", "news": "free"},
@@ -214,3 +216,32 @@ def test_what_takes_too_long_leaves_the_page_usable(
     assert all(
         shared.get(f"{s.action}?{urlencode(s.fields)}").status == 303 for s in sentences(page)
     )
+
+
+def test_the_time_of_a_page_is_shared_by_its_questions() -> None:
+    limit = TimeLimit(5)
+    first = limit.ask(lambda: at_most(60))
+    second = limit.ask(lambda: at_most(60))
+    assert first is not None
+    assert second is not None
+    assert 5 >= first > second > 0, "each may take what the ones before it left"
+    asked: list[int] = []
+    assert TimeLimit(0).ask(lambda: asked.append(1)) is None
+    assert asked == []
+
+
+def test_counting_anyway_asks_the_same_of_more_time(shared: Browser) -> None:
+    page = shared.get("/overlap?status=paid&count=all")
+    assert heading(page) == heading(shared.get("/overlap?status=paid"))
+    assert shared.get("/projects?count=all").status == 200
+
+
+def test_counting_anyway_keeps_the_question(
+    shared: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise TookTooLong("the database gave up")
+
+    monkeypatch.setattr(Customers, "combinations", slow)
+    page = shared.get("/overlap?status=paid&done=merged")
+    assert 'href="/a%20b/crm/overlap?status=paid&amp;count=all"' in page.text

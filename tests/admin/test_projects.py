@@ -10,7 +10,8 @@ import pytest
 
 from tests.admin.conftest import Answer, Browser
 from tests.admin.page_forms import form, forms, send
-from tinycrm_core.errors import TookTooLong
+from tinycrm_core.directory import Keys, Projects
+from tinycrm_core.errors import NotFound, TookTooLong
 from tinycrm_core.keys import hash_key
 from tinycrm_core.model import HUES
 from tinycrm_core.people import Customers
@@ -194,6 +195,35 @@ def test_a_product_that_is_gone_meanwhile_has_a_clear_page(admin: Browser) -> No
         assert heading(answer) == "This product is not there"
         assert 'href="/a%20b/crm/projects"' in answer.text
     assert admin.crm.projects.list() == (), "nothing was created by writing to it"
+
+
+@pytest.mark.parametrize(
+    ("owner", "call", "ending", "typed"),
+    [
+        (Projects, "rename", "/shop", {"name": "New"}),
+        (Projects, "delete", "/delete", {"confirm": "shop"}),
+        (Keys, "create", "/keys", {"label": "till"}),
+    ],
+)
+def test_losing_a_race_against_whoever_deletes_it(
+    admin: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    call: str,
+    ending: str,
+    typed: dict[str, str],
+) -> None:
+    admin.crm.projects.add("shop")
+    page = admin.get("/projects/shop")
+    action = form(page, f"/projects/shop{ending.removeprefix('/shop')}")
+
+    def lost(*_: object, **__: object) -> None:
+        raise NotFound("project: gone")
+
+    monkeypatch.setattr(owner, call, lost)
+    answer = admin.post(action.action, action.filled(**typed))
+    assert answer.status == 404
+    assert heading(answer) == "This product is not there"
 
 
 # Keys -------------------------------------------------------------------------------------------

@@ -78,22 +78,22 @@ def overlap(visit: Visit) -> View:
         "shared": sum(people for slugs, people in counts if len(slugs) > 1),
         "everyone": everyone,
         "senses": [
-            (label, _sense(visit.links, text), filters.parse(text) == filter)
+            (label, _address(visit.links, filters.to_pairs(asked)), asked == filter)
             for text, label, _ in SENSES
+            for asked in (filters.parse(text),)
         ],
         "words": _words(filter),
         "shown": shown,
         "rows": _rows(counts, shown, filter, visit.links),
         "asks": asks(visit, limit, ranked),
-        "again": visit.links.to("/overlap") + "?count=all",
+        "again": _address(visit.links, [*pairs, ("count", "all")]),
     }
     return View("overlap.html", context)
 
 
-def _sense(links: Links, text: str) -> str:
-    """The page itself for another meaning of shared."""
-    query = links.customers(filters.to_pairs(filters.parse(text))).partition("?")[2]
-    return links.to("/overlap") + (f"?{query}" if query else "")
+def _address(links: Links, pairs: Sequence[tuple[str, str]]) -> str:
+    """The page itself with these query pairs."""
+    return links.customers(pairs).replace(links.to("/"), links.to("/overlap"), 1)
 
 
 def _words(filter: Filter) -> str:

@@ -54,6 +54,8 @@ def _create(
         return page(refused(visit.request, "label", CHANGED), status=409)
     try:
         key = make()
+    except NotFound:
+        return no_product(visit)
     except InvalidInput as error:
         return page(refused(visit.request, error.field or "label", error), status=422)
     except Conflict as error:

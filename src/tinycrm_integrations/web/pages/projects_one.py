@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinycrm_core.errors import Conflict, InvalidInput
+from tinycrm_core.errors import Conflict, InvalidInput, NotFound
 from tinycrm_core.keys import ApiKey
 from tinycrm_core.model import HUES
 from tinycrm_integrations.web.forms import Form, refused
@@ -55,8 +55,6 @@ def no_product(visit: Visit) -> View:
 def change(visit: Visit, slug: str) -> View | Response:
     """Another slug, name or colour."""
     request = visit.request
-    if slug not in visit.slugs:
-        return no_product(visit)
     try:
         changed = visit.crm.projects.rename(
             slug,
@@ -64,6 +62,8 @@ def change(visit: Visit, slug: str) -> View | Response:
             name=request.value("name").strip(),
             hue=request.value("hue"),
         )
+    except NotFound:
+        return no_product(visit)
     except (InvalidInput, Conflict) as error:
         form = refused(request, "slug" if error.field == "project" else str(error.field), error)
         status = 409 if isinstance(error, Conflict) else 422
@@ -78,7 +78,10 @@ def delete(visit: Visit, slug: str) -> View | Response:
     if visit.request.value("confirm").strip() != slug:
         form = refused(visit.request, "confirm", f"Nothing was deleted. Type {slug} to delete it.")
         return product(visit, slug, form, status=422)
-    visit.crm.projects.delete(slug)
+    try:
+        visit.crm.projects.delete(slug)
+    except NotFound:
+        return no_product(visit)
     return redirect(done(visit.links.to("/projects"), "project-deleted"))
 
 
