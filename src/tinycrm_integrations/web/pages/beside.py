@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter, TookTooLong
+from tinycrm_core.errors import InvalidFilter
 from tinycrm_core.filters import And, Condition, Filter, On, Param, Word
 from tinycrm_core.model import Json, Status
 from tinycrm_core.params import path_parts
-from tinycrm_core.patience import within
 from tinycrm_core.state import ParamKeyState
 from tinycrm_core.store import Tally
 from tinycrm_integrations.web.frame import named_products
@@ -19,9 +17,8 @@ from tinycrm_integrations.web.links import shown
 from tinycrm_integrations.web.pages.asked import Asked
 from tinycrm_integrations.web.pages.columns import is_numeric, spelled, tells_apart
 from tinycrm_integrations.web.routes import Route
+from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import View, Visit
-
-T = TypeVar("T")
 
 COUNT_SECONDS = 2.0
 FACET_SECONDS = 0.2
@@ -53,7 +50,7 @@ def count(visit: Visit) -> View:
     seconds = LONG_SECONDS if _is_long(visit) else COUNT_SECONDS
     context = {
         **_about(asked, filter),
-        "people": _within(seconds, lambda: visit.crm.customers.count(filter)),
+        "people": TimeLimit(seconds).ask(lambda: visit.crm.customers.count(filter)),
         "seconds": seconds,
         "anyway": visit.links.asking("/count", [*asked.pairs, ("long", "1")]),
     }
@@ -88,7 +85,7 @@ def add_up(visit: Visit) -> View:
     of = dict(visit.request.query).get("of", "")
     if not of.startswith("p."):
         raise InvalidFilter("of: expected a param such as p.mrr", field="of")
-    total = _within(LONG_SECONDS, lambda: visit.crm.customers.aggregate(of, filter))
+    total = TimeLimit(LONG_SECONDS).ask(lambda: visit.crm.customers.aggregate(of, filter))
     context = {**_about(asked, filter), "of": of[2:], "total": total, "seconds": LONG_SECONDS}
     return View("sum.html", context, filter=filter)
 
@@ -105,15 +102,6 @@ def _is_long(visit: Visit) -> bool:
     return ("long", "1") in visit.request.query
 
 
-def _within(seconds: float, question: Callable[[], T]) -> T | None:
-    """The answer, or None where the database gave it up."""
-    try:
-        with within(seconds):
-            return question()
-    except TookTooLong:
-        return None
-
-
 def _facet(visit: Visit, asked: Asked, filter: Filter, by: str, seconds: float) -> Facet:
     """Statuses are those on the product that the question names, if it names one."""
     named = named_products(filter)
@@ -121,7 +109,7 @@ def _facet(visit: Visit, asked: Asked, filter: Filter, by: str, seconds: float) 
     label = {"project": "Also on", "status": f"Status on {product or 'any product'}"}.get(by, by)
     anyway = visit.links.asking("/narrow", [*asked.query(), ("by", by)])
     people = visit.crm.customers
-    tally = _within(seconds, lambda: people.tally(filter, by, project=product))
+    tally = TimeLimit(seconds).ask(lambda: people.tally(filter, by, project=product))
     if tally is None:
         return Facet(by, label, None, anyway)
     if by in ("project", "status"):

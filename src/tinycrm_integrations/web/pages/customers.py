@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidFilter, TookTooLong
+from tinycrm_core.errors import InvalidFilter
 from tinycrm_core.filters import And, Filter, On
 from tinycrm_core.model import Customer
-from tinycrm_core.patience import within
 from tinycrm_integrations.web.links import Links
 from tinycrm_integrations.web.pages.asked import MAX_BACK, Asked
 from tinycrm_integrations.web.pages.broken import broken
 from tinycrm_integrations.web.pages.columns import USUAL, Column, chosen, param_columns
 from tinycrm_integrations.web.pages.segments import tabs
 from tinycrm_integrations.web.routes import Route
+from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import View, Visit
 
 LIMIT = 50
@@ -82,7 +83,11 @@ def customers(visit: Visit) -> View:
     except InvalidFilter as error:
         return broken(visit, error, asked.pairs)
     is_all = page.next is None and asked.after is None
-    count = Counted(len(page) if is_all else counted(visit, filter, CAP + 1))
+    count = Counted(
+        len(page)
+        if is_all
+        else TimeLimit(COUNT_SECONDS).ask(lambda: crm.customers.count(filter, cap=CAP + 1))
+    )
     chips = _chips(filter, asked, links)
     context = {
         "asked": asked,
@@ -108,15 +113,6 @@ def customers(visit: Visit) -> View:
     return View("customers.html", context, filter=filter)
 
 
-def counted(visit: Visit, filter: Filter, cap: int | None = None) -> int | None:
-    """How many match, as far as the time of a page goes."""
-    try:
-        with within(COUNT_SECONDS):
-            return visit.crm.customers.count(filter, cap=cap)
-    except TookTooLong:
-        return None
-
-
 def _text(asked: Asked, filter: Filter) -> str:
     if len(asked.pairs) == 1 and asked.pairs[0][0] == "q":
         return asked.pairs[0][1]
@@ -139,7 +135,9 @@ def _smaller(visit: Visit, chips: Sequence[Chip]) -> list[tuple[Chip, int]]:
     """What finds somebody when one condition goes, the fewest people first."""
     if not 1 < len(chips) <= MAX_TRIED:
         return []
-    tried = [(chip, counted(visit, chip.rest, CAP + 1) or 0) for chip in chips]
+    limit, people = TimeLimit(COUNT_SECONDS), visit.crm.customers
+    questions = [(chip, partial(people.count, chip.rest, cap=CAP + 1)) for chip in chips]
+    tried = [(chip, limit.ask(question) or 0) for chip, question in questions]
     return sorted((each for each in tried if each[1]), key=lambda each: each[1])
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from tinycrm_core import filters
-from tinycrm_core.errors import InvalidInput, TookTooLong
+from tinycrm_core.errors import InvalidInput
 from tinycrm_core.events import Identify
 from tinycrm_core.filters import And, Condition, Filter, Not, On, Word
 from tinycrm_core.model import Result, Status
-from tinycrm_core.patience import within
 from tinycrm_integrations.web.http import Response, redirect
 from tinycrm_integrations.web.notes import done
 from tinycrm_integrations.web.pages.asked import Asked
 from tinycrm_integrations.web.pages.exporting import only, picked
 from tinycrm_integrations.web.routes import Route
+from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import View, Visit
 
 BATCH = 500
@@ -116,7 +117,9 @@ def _view(
 ) -> View:
     counts = None
     if change is not None:
-        counts = [_count(visit, each) for each in (people, change.there, change.left)]
+        limit, questions = TimeLimit(COUNT_SECONDS), (people, change.there, change.left)
+        count = visit.crm.customers.count
+        counts = [limit.ask(partial(count, each)) for each in questions]
     context = {
         "asked": asked,
         "ids": ids,
@@ -128,14 +131,6 @@ def _view(
         "title": "Set a status",
     }
     return View("standing.html", context, filter=people)
-
-
-def _count(visit: Visit, filter: Filter) -> int | None:
-    try:
-        with within(COUNT_SECONDS):
-            return visit.crm.customers.count(filter)
-    except TookTooLong:
-        return None
 
 
 ROUTES = (Route("GET", "/status", preview), Route("POST", "/status", set_status))
