@@ -10,6 +10,7 @@ from typing import Any
 
 import flask
 
+from tinycrm_core.events import Identify
 from tinycrm_integrations.flask.commits import at_the_end, once_committed
 from tinycrm_integrations.reporting import Reporter
 
@@ -64,15 +65,18 @@ class Listening:
 
         It then has the time of the real one, so that it undoes nothing that is known since.
         """
-        signed_up = getattr(user, "create_datetime", None)
-        if self._waits and isinstance(signed_up, datetime):
-            self._once_committed(
-                "user_confirmed",
-                user,
-                lambda person: self._reporter.signed_up(replace(person, at=signed_up)),
-            )
-        else:
-            self._once_committed("user_confirmed", user, self._reporter.updated)
+        reporter = self._reporter
+        signed_up = None
+        with reporter.guard("user_confirmed"):
+            signed_up = getattr(user, "create_datetime", None) if self._waits else None
+        if not isinstance(signed_up, datetime):
+            self._once_committed("user_confirmed", user, reporter.updated)
+            return
+
+        def tell(person: Identify) -> None:
+            reporter.signed_up(replace(person, at=signed_up, limits=reporter.crm.limits))
+
+        self._once_committed("user_confirmed", user, tell)
 
     def came_in(self, _app: Any, *, user: Any = None, **_extra: Any) -> None:
         """A login with a password, a link or the cookie that remembers."""

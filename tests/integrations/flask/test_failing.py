@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flask_security
 import pytest
 
 from tests.integrations.flask.forms import change_email, log_in, sign_up
@@ -109,3 +110,30 @@ def test_f1_a_database_that_is_not_there_is_not_waited_for(tmp_path: Path) -> No
     crm = app.extensions["tinycrm"].crm
     assert crm.stats().queued == 1
     crm.close()
+
+
+class Hostile:
+    """A user whose every attribute raises, as a detached model's do."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Broken(name)
+
+
+@pytest.mark.parametrize(
+    "signal", ["user_registered", "user_confirmed", "change_email_confirmed", "user_authenticated"]
+)
+@pytest.mark.parametrize("waits", [False, True])
+def test_f1_a_user_that_cannot_be_read_stops_no_signal(
+    tmp_path: Path, signal: str, waits: bool, lines: Callable[[], list[str]]
+) -> None:
+    app = login_product(tmp_path, TINYCRM_SKIP_UNVERIFIED=waits)
+    TinyCRM(app, crm=Client("memory://", project="notes"))
+    arrived = []
+    sent = getattr(flask_security, signal)
+    with app.app_context():
+        sent.connect(lambda *_, **__: arrived.append(1), sender=app, weak=False)
+        sent.send(app, user=Hostile(), old_email="ada@example.com")
+        sent.send(app, old_email=None, user=None)
+        sent.send(app)
+    assert len(arrived) == 3
+    assert len(lines()) == 1
