@@ -140,6 +140,12 @@ def test_every_command_of_tinycrm_works_on_the_database_of_the_project(
     assert [each["email"] for each in found["customers"]] == ["ada@example.com"]
     assert "Ada" in shop.manage("tinycrm", "show", "ada@example.com", *SETTINGS).stdout
     assert "Nothing is wrong" in shop.manage("tinycrm", "doctor").stdout
+
+
+def test_commands_help_refuse_and_can_be_called(make_shop: Callable[..., Shop]) -> None:
+    shop = make_shop()
+    with crm_of(shop) as crm:
+        crm.identify("ada@example.com", name="Ada", status="paid")
     helped = shop.manage("tinycrm", "--help").stdout
     assert all(name in helped for name in ("backfill", "customers", "import", "merge"))
     wrong = shop.manage("tinycrm", "customers", "status:gold", fail=True)
