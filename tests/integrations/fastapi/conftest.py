@@ -44,6 +44,11 @@ def reporter(customers: Customers) -> Iterator[Reporter]:
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What TinyCRM has logged."""
+    """What the guard has logged; queues of earlier tests may still have something to say."""
     caplog.set_level(logging.DEBUG, "tinycrm")
-    return lambda: [each.getMessage() for each in caplog.records if each.name == "tinycrm"]
+
+    def said() -> list[str]:
+        messages = [each.getMessage() for each in caplog.records if each.name == "tinycrm"]
+        return [each for each in messages if each.startswith("TinyCRM: ")]
+
+    return said
