@@ -238,8 +238,7 @@ class PostgresPeople:
         self._pipeline.send()
 
     def commit(self) -> None:
-        self._pipeline.later("COMMIT")
-        self._pipeline.send()
+        self._pipeline.commit()
 
     def by_email(
         self, account_id: int, emails: Sequence[str], *, lock: bool

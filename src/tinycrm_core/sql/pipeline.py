@@ -64,6 +64,12 @@ class Pipeline:
         else:
             self._send(self._driver, waiting)
 
+    def commit(self) -> None:
+        """Run what was put off and commit with it; what SQLAlchemy is watched for is left to it."""
+        if self._driver is not None and not self._connection.dispatch.commit:
+            self.later("COMMIT")
+        self.send()
+
     def _send(self, driver: psycopg.Connection[Any], waiting: list[Later]) -> None:
         from psycopg import Error
 
