@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.concurrency.databases import broken, dump
+from tests.concurrency.databases import broken, dump, opened
 from tests.crash.faults import Fault, watched
 from tinycrm_core.client import TinyCRM
+from tinycrm_core.errors import StoreError
 from tinycrm_core.events import Identify, Ping
 
 
@@ -147,3 +148,33 @@ def test_a_product_renamed_elsewhere_is_not_written_to_under_its_old_name(where:
         crm.project("shop").identify("bob@example.com")
         assert [each.email for each in other.customers.find("project:shop")] == ["bob@example.com"]
         assert [each.email for each in other.customers.find("project:store")] == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["in the middle", "at the commit"])
+def test_s8_a_statement_that_fails_among_those_sent_together(
+    fresh_postgres_url: str, deferred: bool
+) -> None:
+    """Nobody watches here, so that statements and the commit go to PostgreSQL in one piece."""
+    kind = "CONSTRAINT TRIGGER" if deferred else "TRIGGER"
+    when = "DEFERRABLE INITIALLY DEFERRED" if deferred else ""
+    with TinyCRM(fresh_postgres_url) as crm:
+        populate(crm)
+        with opened(fresh_postgres_url) as connection, connection.begin():
+            connection.exec_driver_sql(
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'not now'; END $$"
+            )
+            connection.exec_driver_sql(
+                f"CREATE {kind} fail AFTER INSERT ON tinycrm_history {when} "
+                "FOR EACH ROW EXECUTE FUNCTION fail()"
+            )
+        before = dump(fresh_postgres_url)
+        for operation in (identify_known, identify_new, batch, merge):
+            with pytest.raises(StoreError, match="not now"):
+                operation(crm)
+            assert dump(fresh_postgres_url) == before, operation.__name__
+        with opened(fresh_postgres_url) as connection, connection.begin():
+            connection.exec_driver_sql("DROP TRIGGER fail ON tinycrm_history")
+        for operation in (identify_known, identify_new, batch, merge):
+            operation(crm)
+    assert not broken(fresh_postgres_url)
