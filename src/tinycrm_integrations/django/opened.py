@@ -43,7 +43,7 @@ class Opened:
 
     @property
     def shares_file(self) -> bool:
-        """Whether the project writes to the same SQLite file."""
+        """Whether the project's transactions on the same SQLite file can fail because of us."""
         return self._alias is not None
 
     def ping_is_due(self, user: Any) -> bool:
@@ -166,9 +166,13 @@ def _open(key: object, settings: conf.Settings, *, in_memory: bool) -> Opened:
 
 
 def _shares_file(crm: TinyCRM, settings: conf.Settings) -> bool:
+    """Whether the project's transactions can fail because of what we write."""
     if settings.alias is None or isinstance(crm.store, MemoryStore):
         return False
-    return connections[settings.alias].vendor == "sqlite"
+    connection = connections[settings.alias]
+    mode = connection.settings_dict["OPTIONS"].get("transaction_mode") or ""
+    # A transaction that takes its turn at the start waits for us, as we do for it.
+    return connection.vendor == "sqlite" and mode.upper() not in ("IMMEDIATE", "EXCLUSIVE")
 
 
 def where(settings: conf.Settings) -> Any:

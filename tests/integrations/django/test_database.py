@@ -117,3 +117,39 @@ def test_workers_forked_after_the_first_use(
     shop.run(f"{BEGIN}\n{FORKS}\n{END}")
     with TinyCRM(url) as crm:
         assert eventually(lambda: crm.customers.count() == 6)
+
+
+def test_a_call_inside_a_transaction_of_sqlite_does_not_end_it(
+    make_shop: Callable[..., Shop],
+) -> None:
+    """A write of ours between its first question and its first change would."""
+    shop = make_shop()
+    shop.run(
+        f"{BEGIN}\n"
+        "import time\n"
+        "User.objects.create_user('first', 'first@example.com')\n"
+        "with transaction.atomic():\n"
+        "    assert User.objects.count() == 1\n"
+        "    crm.identify('told@example.com')\n"
+        "    time.sleep(1)\n"
+        "    User.objects.create_user('second', 'second@example.com')\n"
+        f"{END}"
+    )
+    with TinyCRM(shop.database) as crm:
+        assert crm.customers.count() == 3
+
+
+@pytest.mark.parametrize(("mode", "waits"), [(None, True), ("IMMEDIATE", False)])
+def test_only_a_project_that_would_fail_has_its_requests_wait(
+    tmp_path: Path, mode: str | None, waits: bool
+) -> None:
+    database = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(tmp_path / "shop.sqlite3"),
+        "OPTIONS": {"transaction_mode": mode},
+    }
+    shop = Shop(tmp_path, {"databases": {"default": database}})
+    found = shop.run(
+        "from tinycrm_integrations.django import opened\nprint(opened.current().shares_file)"
+    )
+    assert found.strip() == str(waits)
