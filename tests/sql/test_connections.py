@@ -23,6 +23,7 @@ from tests.sql.stores import (
     recorded,
     save,
 )
+from tinycrm_core import TinyCRM
 from tinycrm_core.errors import StoreError
 from tinycrm_core.sql import SQLStore
 from tinycrm_core.state import KeyState, MergeState, ProjectState, SegmentState, Write
@@ -70,6 +71,32 @@ def test_nothing_of_a_deleted_person_stays_in_the_file(tmp_path: Path) -> None:
     save(store, Write(load(store, zoe.email)[zoe.email], None))
     store.close()
     assert not [trace for trace in traces if trace in path.read_bytes()]
+
+
+def test_connections_that_the_server_has_ended_are_replaced(fresh_postgres_url: str) -> None:
+    """One call meets a broken connection and is tried again; the others of the pool go with it."""
+    crm = TinyCRM(fresh_postgres_url, project="shop")
+    crm.identify("ann@example.com", params={"n": 0})
+    barrier = threading.Barrier(4)
+
+    def hold() -> None:
+        with crm.store.begin("default", write=False):
+            barrier.wait()
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with create_engine(fresh_postgres_url, poolclass=NullPool).connect() as other:
+        ended = other.exec_driver_sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        assert ended.scalar_one() >= 4
+    assert crm.identify("ann@example.com", params={"n": 1}).changed == ("params.n",)
+    assert crm.ping("ann@example.com")
+    crm.close()
 
 
 def test_normal_syncing_is_a_choice(tmp_path: Path) -> None:
