@@ -174,14 +174,12 @@ class StoreTransport:
 def ensure_project(
     tx: Transaction, slug: str, now: int, name: str | None = None, hue: str | None = None
 ) -> ProjectState:
-    """The product with this slug, created with the next colour if it is new."""
+    """The product with this slug; a new one takes the first of the least used colours."""
     projects = tx.projects()
     for project in projects:
         if project.slug == slug:
             return project
-    used = [project.hue for project in projects]
-    free = [each for each in HUES if each not in used] or list(HUES)
-    hue = hue or free[0 if len(used) < len(HUES) else len(used) % len(HUES)]
+    hue = hue or min(HUES, key=[project.hue for project in projects].count)
     return tx.add_project(ProjectState(0, clean_slug(slug), name or slug, hue, now))
 
 

@@ -72,6 +72,12 @@ def test_products_take_the_next_colour(crm: TinyCRM) -> None:
     assert set(hues) <= set(HUES)
 
 
+def test_a_colour_that_is_used_often_leaves_room_for_the_others(crm: TinyCRM) -> None:
+    for number in range(len(HUES)):
+        crm.projects.add(f"p{number}", hue=HUES[0])
+    assert [crm.projects.add(f"q{number}").hue for number in range(12)] == [*HUES[1:], HUES[1]]
+
+
 def test_a_deleted_product_takes_its_memberships_and_keys_only(crm: TinyCRM) -> None:
     for email in (ALICE, BOB):
         crm.project("shop").identify(email, params={"a": 1}, at=day(1))
