@@ -46,13 +46,14 @@ class Answer:
 
 @dataclass
 class Browser:
-    """Asks an admin, as somebody called mara whose browser tells where its forms come from."""
+    """Asks an admin, as somebody whose browser tells where its forms come from."""
 
     crm: TinyCRM
     admin: Admin
     prefix: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     csrf: tuple[str, str] | None = None
+    actor: str = "mara"
 
     def get(self, address: str, *, method: str = "GET") -> Answer:
         """The page at a path with its query, with or without the prefix."""
@@ -95,7 +96,7 @@ class Browser:
             form=form,
             uploads=uploads or {},
             headers={**self.headers, **(headers or {})},
-            actor="mara",
+            actor=self.actor,
             csrf=self.csrf,
         )
         return Answer(self.admin.handle(request))

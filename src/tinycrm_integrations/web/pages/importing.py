@@ -20,6 +20,7 @@ from tinycrm_integrations.web.pages.importing_files import GONE, NO_ROOM, Upload
 from tinycrm_integrations.web.pages.importing_jobs import State
 from tinycrm_integrations.web.pages.importing_reading import (
     check_choices,
+    import_options,
     read_head,
     said,
 )
@@ -135,11 +136,13 @@ def choose(visit: Visit, ident: str) -> View | Response:
     chosen = read_form(visit.request, upload, head)
     wanted = visit.request.value("do") == "import"
     job = upload.job(upload.check)
-    if wanted and chosen == upload.choices and head is not None and head.plan and job:
-        if job.read().name == "done":
-            start_run(visit.crm, upload, head)
-        return here
+    before = import_options(upload, head) if head else None
     upload.choices = chosen
+    if wanted and head is not None and head.plan and job and job.read().name == "done":
+        new, faults = read_head(upload)
+        if new is not None and not faults and import_options(upload, new) == before:
+            start_run(visit.crm, upload, new)
+            return here
     answer = _look(visit, upload)
     if wanted and isinstance(answer, Response):
         return redirect(_address(visit, upload) + "?changed=1")

@@ -18,8 +18,9 @@ from tinycrm_integrations.web.pages.importing_reading import (
     Head,
     first_values,
     read_as,
+    said,
 )
-from tinycrm_integrations.web.pages.importing_words import Word, read_words
+from tinycrm_integrations.web.pages.importing_words import Word, automatic, read_words
 from tinycrm_integrations.web.visit import View, Visit
 
 DELIMITERS = ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))
@@ -84,11 +85,13 @@ def read_form(request: Request, upload: Upload, head: Head | None) -> Choices:
     )
     if head is not None and value("columns") == head.digest:
         chosen.roles = upload.choices.roles | _roles(request, head)
-        chosen.words = upload.choices.words | {
-            name.removeprefix("word."): said
-            for name, said in request.form
-            if name.startswith("word.") and said in ("", "reject", *STATUSES)
-        }
+        chosen.words = dict(upload.choices.words)
+        for name, meant in request.form:
+            word = name.removeprefix("word.")
+            if word != name and meant in ("", "reject", *STATUSES):
+                chosen.words.pop(word, None)
+                if meant != (automatic(word, head.plan.preset) if head.plan else None):
+                    chosen.words[word] = meant
     return chosen
 
 
@@ -130,9 +133,8 @@ def columns_page(
     check = State("none", {}) if job is None or faults else job.read()
     if check.name == "failed":
         name = check.body["field"]
-        faults.fields[name if name in ("encoding", "date_format", "project") else "check"] = (
-            check.body["message"]
-        )
+        place = name if name in ("encoding", "date_format", "project") else "check"
+        faults.fields[place] = said(check.body["message"])
     chosen = upload.choices
     context = {
         "title": f"Import {upload.name}",

@@ -112,6 +112,7 @@ def import_options(upload: Upload, head: Head) -> dict[str, Any]:
     return {
         **file_options(upload),
         "delimiter": head.delimiter,
+        "encoding": head.encoding,
         "headers": None if chosen.headed else head.headers,
         "project": chosen.project or None,
         "mapping": fixed if not _is_wide(head) else dict(chosen.roles),

@@ -87,6 +87,12 @@ def _becomes(word: str, preset: Preset, chosen: Mapping[str, str]) -> str | None
         return None
 
 
+def automatic(word: str, preset: Preset) -> str:
+    """What a word becomes unless somebody says otherwise, as a form has it."""
+    found = _becomes(word, preset, {})
+    return "reject" if found is None else found
+
+
 def _cells(upload: Upload, head: Head, index: int) -> Iterator[str]:
     with upload.data.open("rb") as stream:
         lines = TextFile(stream, upload.choices.encoding).lines()
