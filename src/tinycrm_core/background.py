@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import queue
 import secrets
@@ -280,9 +281,8 @@ class Background:
                 with line.lock:
                     line.filed += 1
             elif self.spool.waiting(self._destinations) > 0:
-                courier.pause(0 if line.hurry else IDLE)  # they are on a lease, or held back
-                with line.lock:
-                    line.filed += not line.closing and line.leave_by is None
+                # Others have them, or they are held back.
+                line.look_at = time.monotonic() + (0.05 if line.hurry else IDLE)
         line.warn()
         return True
 
@@ -300,12 +300,18 @@ class Background:
                 due = first is not None and moment >= first + self._interval
                 if count and (due or line.hurry or leaving or count >= self._most):
                     return self._pop(line)
-                if not count and (leaving or moment >= idle_until):
+                if moment >= line.look_at and not leaving:
+                    line.look_at = math.inf
+                    return []
+                idle = moment >= idle_until and line.look_at == math.inf
+                if not count and (leaving or idle):
                     # Under the lock, so that the next event starts another thread.
                     line.running, line.thread = False, None
                     return None
                 line.asleep = True
                 until = idle_until if first is None else first + self._interval
+                if line.look_at < math.inf:
+                    until = line.look_at if first is None else min(until, line.look_at)
             with contextlib.suppress(queue.Empty):
                 line.wake.get(timeout=max(0.0, until - moment))
             line.asleep = False
@@ -335,7 +341,8 @@ class Background:
             while line.running and time.monotonic() < end:
                 time.sleep(0.005)
         with line.lock:
-            line.closing, line.leave_by = False, None
+            if not line.closed:  # what comes after the end of a process may still be sent
+                line.closing, line.leave_by = False, None
         line.warn()
 
 

@@ -17,13 +17,12 @@ from tinycrm_core.delivery import OnError, Stats
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
 from tinycrm_core.events import Event, Fields, Identify, Ping, When
-from tinycrm_core.http import HTTPTransport
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.memory import MemoryStore
 from tinycrm_core.model import Json, Result
 from tinycrm_core.people import Customers
 from tinycrm_core.query_text import FilterLike
-from tinycrm_core.remote import RemoteStore, find_server
+from tinycrm_core.remote import RemoteStore, Server, find_server
 from tinycrm_core.store import Store
 from tinycrm_core.transport import StoreTransport, Transport, clean_slug
 
@@ -189,7 +188,7 @@ class TinyCRM:
         else:
             store = RemoteStore(server)
         tenant = Account(store, clean_account(account), limits, via, sender=self)
-        self._set_up(tenant, project, HTTPTransport(server) if server else None)
+        self._set_up(tenant, project, None if server is None else open_http(server))
         self._on_error = on_error
         self._spool = open_spool(spool)
         if background if background is not None else server is not None:
@@ -387,6 +386,13 @@ class TinyCRM:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def open_http(server: Server) -> Transport:
+    """The transport to a server; only who needs one loads what HTTP and TLS take."""
+    from tinycrm_core.http import HTTPTransport
+
+    return HTTPTransport(server)
 
 
 def open_spool(spool: str | os.PathLike[str] | Spool | None) -> Spool | None:

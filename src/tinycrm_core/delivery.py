@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import queue
 import random
 import secrets
@@ -89,6 +90,7 @@ class Line:
         self.left = self.delivered = self.refused = self.failed = 0
         self.dropped = self.retries = self.spooled = self.unspooled = 0
         self.filed = self.last_filed = 0
+        self.look_at = math.inf
         self.last_error = ""
         self.next_warning = 0.0
 
