@@ -23,7 +23,7 @@ from tinycrm_server.pages import pages_router
 from tinycrm_server.pages.door import Door
 from tinycrm_server.rates import Rates
 from tinycrm_server.settings import Settings, read_settings
-from tinycrm_server.watch import Watch
+from tinycrm_server.watch import Rooted, Watch
 
 HANDLERS: dict[Any, Any] = {
     Refused: replies.on_refused,
@@ -68,7 +68,8 @@ def create_app(
     if door is not None:
         app.state.keep_rejected = door.keep_rejected
         app.include_router(pages_router(crm, door, settings.max_upload))
-    return Watch(SegmentCalls(app), rates, metrics)
+    watched = Watch(SegmentCalls(app), rates, metrics)
+    return Rooted(watched, settings.root_path) if settings.root_path else watched
 
 
 def _describe_keys(app: FastAPI) -> None:

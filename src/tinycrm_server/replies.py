@@ -91,9 +91,10 @@ async def note_rejected(request: Request, status: int, code: str, message: str) 
     The owner is told more of a wrong key than whoever sent it.
     """
     keep = getattr(request.app.state, "keep_rejected", None)
-    if keep is None or request.method != "POST" or not request.url.path.startswith("/v1/"):
+    path = request.url.path.removeprefix(request.scope.get("root_path", "").rstrip("/"))
+    if keep is None or request.method != "POST" or not path.startswith("/v1/"):
         return
-    call = f"{request.method} {request.url.path}"
+    call = f"{request.method} {path}"
     why = getattr(request.state, "reason", message)
     account = getattr(request.state, "account", None)
     try:

@@ -23,6 +23,28 @@ _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 UNLIMITED = {"/healthz", "/readyz", "/metrics"}
 
 
+class Rooted:
+    """Lives under a path, whether the proxy in front takes it off or leaves it on."""
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self.app, self._root = app, root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through with the path where the framework expects it."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            if path != self._root and not path.startswith(f"{self._root}/"):
+                path = self._root + path
+            scope = {**scope, "root_path": self._root, "path": path}
+        await self.app(scope, receive, send)
+
+
+def path_below(scope: Scope) -> str:
+    """The path without the one that the server lives under."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
 class Watch:
     """Limits calls by address, gives every answer its protective headers, and notes it down.
 
@@ -53,7 +75,7 @@ class Watch:
             await send(message)
 
         try:
-            if scope["path"] not in UNLIMITED:
+            if path_below(scope) not in UNLIMITED:
                 self._rates.take("address", address(HTTPConnection(scope)))
         except Refused as error:
             await refusal(error)(scope, receive, sending)

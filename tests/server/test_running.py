@@ -244,23 +244,40 @@ def test_logs_hold_neither_people_nor_secrets(tmp_path: Path) -> None:
     assert {"/v1/identify", "/v1/customers"} <= {each["route"] for each in calls}
     assert {"method", "route", "status", "ms", "request", "timestamp"} <= calls[0].keys()
     text = json.dumps(lines)
-    for word in ("a@example.com", "Ann", "ann", secret, secret[10:], "personal", "127.0.0.1", "not an"):
+    for word in (
+        "a@example.com",
+        "Ann",
+        "ann",
+        secret,
+        secret[10:],
+        "personal",
+        "127.0.0.1",
+        "not an",
+    ):
         assert word not in text, word
 
 
 def test_behind_a_proxy_under_a_path(tmp_path: Path) -> None:
-    """Links carry the path, and the scheme of a trusted proxy is believed."""
+    """Links carry the path, whether the proxy takes it off or not; its scheme is believed."""
     settings = {"TINYCRM_ROOT_PATH": "/crm/", "TINYCRM_TRUSTED_PROXIES": "127.0.0.1"}
-    with serve(f"sqlite:///{tmp_path}/crm.db", tmp_path, **settings) as running:
+    where = f"sqlite:///{tmp_path}/crm.db"
+    keyed = key_for(where)
+    with serve(where, tmp_path, **settings) as running:
         assert "/crm/setup" in running.text
-        status, headers, _ = running.ask("GET", "/", headers={"X-Forwarded-Proto": "https"})
-        assert (status, headers["location"]) == (303, "/crm/setup")
-        page = running.ask("GET", "/setup", headers={"X-Forwarded-Proto": "https"})[2].decode()
-        links = re.findall(r'(?:href|src|action)="([^"#]+)', page)
-        assert links
-        assert all(each.startswith("/crm/") for each in links)
-        for each in links:
-            assert running.ask("GET", each.removeprefix("/crm"))[0] in (200, 303, 405)
+        for before in ("", "/crm"):
+            sent = {"X-Forwarded-Proto": "https"}
+            status, headers, _ = running.ask("GET", f"{before}/", headers=sent)
+            assert (status, headers["location"]) == (303, "/crm/setup")
+            page = running.ask("GET", f"{before}/setup", headers=sent)[2].decode()
+            links = re.findall(r'(?:href|src|action)="([^"#]+)', page)
+            assert links
+            assert all(each.startswith("/crm/") for each in links)
+            for each in links:
+                found = running.ask("GET", before + each.removeprefix("/crm"))
+                assert found[0] in (200, 303, 405)
+            body = {"email": "a@example.com"}
+            assert running.ask("POST", f"{before}/v1/identify", body, keyed)[0] == 200
+            assert running.ask("GET", f"{before}/healthz")[0] == 200
 
 
 @pytest.mark.parametrize(
