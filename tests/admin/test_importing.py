@@ -47,7 +47,7 @@ def settled(admin: Browser, address: str) -> Answer:
     """The page once its job has ended."""
     for _ in range(600):
         page = admin.get(address)
-        if "hx-trigger" not in page.text:
+        if 'class="wait"' not in page.text:
             return page
         time.sleep(0.05)
     raise AssertionError("the job did not end")

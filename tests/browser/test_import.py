@@ -68,3 +68,15 @@ def test_a_file_of_some_size_is_waited_for(visit: Visit) -> None:
     expect(page.locator("h1")).to_contain_text("14,400 rows", timeout=60_000)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("h1")).to_contain_text("Bring people in")
+
+
+def test_a_change_reads_the_file_again(visit: Visit) -> None:
+    page = visit("/import")
+    bring(page, "browser-shop")
+    expect(page.locator("h1")).to_contain_text("1 new person")
+    page.get_by_label("vip becomes").select_option("paid")
+    expect(page.locator("h1")).to_contain_text("2 new people")
+    page.get_by_label("Status goes to").select_option("email")
+    expect(page.locator("#fault-column-2")).to_contain_text("E-Mail is email already")
+    page.get_by_label("Status goes to").select_option("ignore")
+    expect(page.locator("h1")).to_contain_text("1 rejected")
