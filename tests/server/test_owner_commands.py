@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tinycrm_core.client import TinyCRM
 from tinycrm_server.cli import main
@@ -22,26 +20,20 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 PASSWORD = "correct horse battery"
 
 
-def run(
-    folder: Path, *arguments: str, password: str = PASSWORD
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tinycrm_server", *arguments],
-        cwd=folder,
-        env=os.environ | {"TINYCRM_OWNER_PASSWORD": password},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def run(folder: Path, *arguments: str, password: str = PASSWORD) -> Result:
+    environment = {
+        "TINYCRM_OWNER_PASSWORD": password,
+        "TINYCRM_DATABASE": f"sqlite:///{folder}/tinycrm.db",
+    }
+    return CliRunner(env=environment).invoke(main, list(arguments))
 
 
 def test_owners_from_the_command_line(tmp_path: Path) -> None:
-    assert run(tmp_path, "owner", "add", "Me@Example.com").returncode == 0
-    assert run(tmp_path, "owner", "add", "me@example.com", "--account", "acme").returncode == 0
+    assert run(tmp_path, "owner", "add", "Me@Example.com").exit_code == 0
+    assert run(tmp_path, "owner", "add", "me@example.com", "--account", "acme").exit_code == 0
     again = run(tmp_path, "owner", "add", "me@example.com")
-    assert (again.returncode, len(again.stderr.splitlines())) == (1, 1)
-    assert run(tmp_path, "owner", "add", "x@example.com", password="short").returncode == 2
+    assert (again.exit_code, len(again.stderr.splitlines())) == (1, 1)
+    assert run(tmp_path, "owner", "add", "x@example.com", password="short").exit_code == 2
     listed = run(tmp_path, "owner", "list", "--json")
     assert json.loads(listed.stdout) == [
         {"email": "me@example.com", "accounts": ["default", "acme"]}
@@ -52,23 +44,24 @@ def test_owners_from_the_command_line(tmp_path: Path) -> None:
         owners = Owners(Place(crm.store))
         assert owners.log_in("me@example.com", PASSWORD) is None
         assert owners.log_in("me@example.com", "another password")
-    assert run(tmp_path, "owner", "remove", "me@example.com", "--account", "acme").returncode == 0
-    assert run(tmp_path, "owner", "remove", "me@example.com").returncode == 0
+    assert run(tmp_path, "owner", "remove", "me@example.com", "--account", "acme").exit_code == 0
+    assert run(tmp_path, "owner", "remove", "me@example.com").exit_code == 0
     assert json.loads(run(tmp_path, "owner", "list", "--json").stdout) == []
-    assert run(tmp_path, "owner", "remove", "me@example.com").returncode == 1
+    assert run(tmp_path, "owner", "remove", "me@example.com").exit_code == 1
 
 
 def test_a_backup_never_overwrites_and_copies_sqlite_only(tmp_path: Path) -> None:
-    assert run(tmp_path, "backup", "copy.db").returncode == 1, "there is nothing to copy"
-    assert run(tmp_path, "migrate").returncode == 0
-    assert run(tmp_path, "backup", "copy.db").returncode == 0
-    before = (tmp_path / "copy.db").read_bytes()
-    again = run(tmp_path, "backup", "copy.db")
-    assert (again.returncode, "exists" in again.stderr) == (1, True)
-    assert (tmp_path / "copy.db").read_bytes() == before
-    other = run(tmp_path, "backup", "new.db", "--database", "memory://")
-    assert (other.returncode, len(other.stderr.splitlines())) == (1, 1)
-    assert not (tmp_path / "new.db").exists()
+    copy, new = tmp_path / "copy.db", tmp_path / "new.db"
+    assert run(tmp_path, "backup", str(copy)).exit_code == 1, "there is nothing to copy"
+    assert run(tmp_path, "migrate").exit_code == 0
+    assert run(tmp_path, "backup", str(copy)).exit_code == 0
+    before = copy.read_bytes()
+    again = run(tmp_path, "backup", str(copy))
+    assert (again.exit_code, "exists" in again.stderr) == (1, True)
+    assert copy.read_bytes() == before
+    other = run(tmp_path, "backup", str(new), "--database", "memory://")
+    assert (other.exit_code, len(other.stderr.splitlines())) == (1, 1)
+    assert not new.exists()
 
 
 @pytest.mark.parametrize("name", ["tinycrm.service", "Containerfile"])

@@ -300,7 +300,7 @@ def test_a_bad_setting_is_named(name: str, value: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == 2
     assert done.stderr.startswith(f"tinycrm: {name}: ")

@@ -190,7 +190,7 @@ def test_each_snippet_runs_as_it_is_shown(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == 0, done.stderr
     (person,) = live.crm.customers.find()
