@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 200
 """Rows that are looked at before the types of columns are guessed."""
 
+LONGEST_SHOWN = 1000
+"""Characters of the address that a rejected row is listed with."""
+
 Source: TypeAlias = IO[bytes] | IO[str]
 Items: TypeAlias = Iterator[Item | Reject]
 Open: TypeAlias = Callable[[TextFile, ImportReport, Options], Items]
@@ -133,7 +136,7 @@ def _read_rows(found: Iterator[Record], read: ReadRow, email_at: int, before: in
                 raise InvalidInput(f"row: {fault}", field="row")
             yield Item(row, line, read(cells, row))
         except TinyCRMError as error:
-            email = cells[email_at] if email_at < len(cells) else ""
+            email = cells[email_at][:LONGEST_SHOWN] if email_at < len(cells) else ""
             yield Reject(row, line, email, error.message, error.field)
 
 
