@@ -40,7 +40,7 @@ class BoundProject:
 
     def __init__(self, crm: TinyCRM, slug: str) -> None:
         self._crm = crm
-        self.slug = clean_slug(slug) if slug else ""
+        self.slug = slug
 
     def __repr__(self) -> str:
         return f"<BoundProject {self.slug}>"
@@ -209,7 +209,9 @@ class TinyCRM:
         self.keys = Keys(tenant)
         self.imports = Imports(tenant)
         remote = isinstance(tenant.store, RemoteStore)
-        self._bound = self.project(project or "") if remote or project is not None else None
+        self._bound = None if project is None else self.project(project)
+        if remote and project is None:
+            self._bound = BoundProject(self, "")
         self.queue = None
         self._twin = None
         self._on_error = None
@@ -234,7 +236,7 @@ class TinyCRM:
             return self
         if self._twin is None:
             twin = TinyCRM.__new__(TinyCRM)
-            project = self._bound.slug if self._bound else None
+            project = (self._bound.slug or None) if self._bound else None
             twin._set_up(self.tenant, project, self.transport)
             twin._on_error, twin._spool = self._on_error, self._spool
             twin.queue = twin._new_queue()
@@ -281,7 +283,7 @@ class TinyCRM:
 
     def project(self, slug: str) -> BoundProject:
         """One product of this account; it is created when something is first stored for it."""
-        return BoundProject(self, slug)
+        return BoundProject(self, clean_slug(slug))
 
     def account(self, slug: str) -> TinyCRM:
         """Another tenant in the same store, not in the background.
