@@ -101,8 +101,10 @@ def ping_text(email: str, at: When) -> str:
 
 
 def event_text(event: Event) -> str:
-    """The JSON object of an event that was checked when it was made."""
-    return _text(events.to_json(event))
+    """The JSON object of an event that was checked when it was made, without its id."""
+    body = events.to_json(event)
+    body.pop("id", None)
+    return _text(body)
 
 
 def stamped(text: str, at: int | None, ident: str | None = None) -> str:

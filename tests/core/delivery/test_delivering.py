@@ -25,6 +25,7 @@ from tinycrm_core.background import Background
 from tinycrm_core.delivery import LONGEST_PAUSE, pause
 from tinycrm_core.errors import Undelivered
 from tinycrm_core.http import retry_after
+from tinycrm_core.snapshot import event_text, stamped
 
 
 @pytest.fixture
@@ -48,6 +49,13 @@ def test_q9_pauses_are_random_grow_and_are_bounded() -> None:
     assert random.getstate() == before
     # The hundred clients of a server that comes back are spread over the whole pause.
     assert statistics.stdev(pause(10, None) for _ in range(500)) > LONGEST_PAUSE / 5
+
+
+def test_an_event_with_an_id_is_sent_with_one() -> None:
+    """Two members of one name would be refused by the server, and with it the event."""
+    text = stamped(event_text(Identify("ada@example.com", id="mine")), 0, "ours")
+    assert text.count('"id"') == 1
+    assert json.loads(text)["id"] == "ours"
 
 
 def test_q9_retry_after_is_kept_to_but_not_for_ever() -> None:
