@@ -80,7 +80,7 @@ def copy_sqlite(source: Path, target: Path) -> int:
 @click.command()
 @click.option(
     "--key",
-    envvar="TINYCRM_KEY",
+    envvar="TINYCRM_API_KEY",
     show_envvar=True,
     help="Also check this API key. As an argument it is visible to others on this machine.",
 )
