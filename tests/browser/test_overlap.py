@@ -54,4 +54,4 @@ def test_it_fits_and_the_matrix_scrolls_by_itself(visit: Visit, width: int, them
         for _ in range(20):
             page.keyboard.press("ArrowRight")
         expect(page.get_by_role("columnheader", name="only here")).to_be_in_viewport()
-        expect(page.get_by_role("rowheader", name="shop")).to_be_in_viewport()
+        expect(page.get_by_role("rowheader", name="shop", exact=True)).to_be_in_viewport()

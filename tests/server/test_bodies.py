@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 from typing import Any
 
 import pytest
 
+from tests.loops import finish
 from tests.server.live import Live
 from tinycrm_core.client import TinyCRM
 from tinycrm_server.app import create_app
@@ -107,7 +107,7 @@ def test_r3_no_more_of_a_body_is_taken_in_than_the_limit() -> None:
     with TinyCRM() as crm:
         crm.projects.add("shop")
         sender = Sender(crm.keys.create("shop").secret, b" " * 0x10000)
-        asyncio.run(create_app(crm)(sender.scope, sender.receive, sender.send))
+        finish(create_app(crm)(sender.scope, sender.receive, sender.send))
     assert sender.status == 413
     assert sender.pulled == MAX_BODY // 0x10000 + 1
 
@@ -118,7 +118,7 @@ def test_a_sender_that_goes_away_is_no_crash(pieces: int, caplog: pytest.LogCapt
     with TinyCRM() as crm:
         crm.projects.add("shop")
         sender = Sender(crm.keys.create("shop").secret, b" ", pieces)
-        asyncio.run(create_app(crm)(sender.scope, sender.receive, sender.send))
+        finish(create_app(crm)(sender.scope, sender.receive, sender.send))
         assert crm.customers.count() == 0
     assert sender.status == 400
     assert not [each for each in caplog.records if each.exc_info]

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.integrations.django.live import Shop, Site, copied, eventually
+from tests.loops import finish
 
 PATHS = ("/", "/me/", "/stream/", "/astream/", "/ame/", "/file/", "/nowhere/", "/delete/")
 # They name the moment of the answer, and which of two servers gave it.
@@ -130,7 +131,7 @@ def test_f8_two_hundred_at_once_are_never_taken_for_each_other(
             async with httpx2.AsyncClient(base_url=site.url, timeout=60, limits=limits) as client:
                 await asyncio.gather(*(ask(client, *each) for each in enumerate(keys)))
 
-        asyncio.run(ask_all())
+        finish(ask_all())
         eventually(lambda: site.crm.customers.count("seen>=-1h") == len(keys))
         assert all(site.person(email).last_seen_at != seen for email, seen in seen_before.items())
 

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from tests.integrations.fastapi.live import serving
 from tests.integrations.flask.conftest import eventually
+from tests.loops import finish
 from tinycrm_integrations.fastapi import Reporter, TinyCRMMiddleware
 from tinycrm_integrations.starlette.middleware import KEY
 
@@ -240,7 +241,7 @@ def test_f7_what_the_application_gets_and_gives_is_the_very_same(reporter: Repor
     async def send(message: Any) -> None: ...
 
     scope = {"type": "http"}
-    asyncio.run(TinyCRMMiddleware(app, reporter)(scope, receive, send))
+    finish(TinyCRMMiddleware(app, reporter)(scope, receive, send))
     assert given[0] is scope
     assert given[1] is receive
     assert given[2] is send
@@ -258,7 +259,7 @@ def test_f1_an_exception_of_the_host_stays_the_hosts(reporter: Reporter) -> None
         return TinyCRMMiddleware(app, reporter)({"type": "http"}, None, None)
 
     with pytest.raises(Mine):
-        asyncio.run(wrapped())
+        finish(wrapped())
 
 
 def test_f5_a_user_that_is_not_there_is_not_asked_for(reporter: Reporter) -> None:
@@ -271,7 +272,7 @@ def test_f5_a_user_that_is_not_there_is_not_asked_for(reporter: Reporter) -> Non
 
     async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
-    asyncio.run(TinyCRMMiddleware(app, reporter)(Lazy(type="http", state={}), None, None))
+    finish(TinyCRMMiddleware(app, reporter)(Lazy(type="http", state={}), None, None))
     assert reporter.guard.failures == {}
 
 
@@ -287,5 +288,5 @@ def test_the_user_of_starlettes_authentication_is_seen(reporter: Reporter) -> No
     async def app(scope: Any, receive: Any, send: Any) -> None: ...
 
     wrapped = TinyCRMMiddleware(authenticated(app), reporter)
-    asyncio.run(wrapped({"type": "http", "headers": []}, None, None))
+    finish(wrapped({"type": "http", "headers": []}, None, None))
     assert list(reporter._pinged._seen) == ["ada@example.com"]
