@@ -266,7 +266,7 @@ def test_three_backends_and_the_model_agree(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=140 if FULL else 20,
+            max_examples=140 if FULL else 40,
             stateful_step_count=60 if FULL else 40,
             deadline=None,
             phases=[Phase.reuse, Phase.generate],  # making a failure small takes minutes
