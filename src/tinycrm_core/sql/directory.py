@@ -32,7 +32,7 @@ class Directory:
     @property
     def connection(self) -> Connection:
         """The connection, on which everything put off has run."""
-        raise NotImplementedError
+        raise NotImplementedError  # the whole transaction has it
 
     def _run(self, statement: Executable) -> CursorResult[Any]:
         return self.connection.execute(statement)
