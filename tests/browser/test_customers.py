@@ -83,8 +83,9 @@ def test_no_page_scrolls_sideways(visit: Visit, width: int, theme: str) -> None:
 
 def test_the_theme_is_remembered_by_the_server(visit: Visit) -> None:
     page = visit(theme="light")
-    page.get_by_role("button", name="Theme").click()
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.get_by_role("button", name="Theme").click()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
     page.reload()
     assert 'data-theme="dark"' in page.content()
 
