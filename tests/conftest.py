@@ -6,7 +6,6 @@ import ast
 import contextlib
 import importlib.util
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 import tinycrm_core
 from tests import postgres
+from tests.programs import program
 
 RUN = pytest.StashKey[Path]()
 ALONE = "TINYCRM_TEST_ALONE" in os.environ
@@ -115,15 +115,9 @@ def fresh_postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Launches the machine's Chromium; without one the test is skipped, on CI it fails."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = os.environ.get("TINYCRM_TEST_CHROMIUM") or next(
-        filter(None, map(shutil.which, names)), None
+    executable = os.environ.get("TINYCRM_TEST_CHROMIUM") or program(
+        "chromium", "chromium-browser", "google-chrome"
     )
-    if executable is None:
-        missing = "no Chromium: install Debian's chromium or set TINYCRM_TEST_CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
     # Root needs the first; the others keep Chromium from calling out to the network.
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     arguments += ["--disable-background-networking", "--disable-component-update"]

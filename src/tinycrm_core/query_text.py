@@ -53,7 +53,7 @@ def read_sort(text: str, projects: Collection[str] | None = None) -> Sort:
     field = spelled[1:] if descending else spelled
     if field in SORT_FIELDS:
         return Sort(field, descending)
-    name, project = _split(field)
+    name, project = split_project(field)
     if name in MEMBERSHIP_SORTS or name.startswith("p."):
         if project is not None and projects is not None and project not in projects:
             raise InvalidFilter(
@@ -77,7 +77,7 @@ def _text(value: object, field: str) -> str:
     raise InvalidFilter(f"{field}: expected text, not {type(value).__name__}", field=field)
 
 
-def _split(field: str) -> tuple[str, str | None]:
+def split_project(field: str) -> tuple[str, str | None]:
     """The field and the product behind its last `@`, unless that is inside quotes."""
     name, at, project = field.rpartition("@")
     if not at or project.endswith('"'):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.programs import program
 from tests.server.live import Live, serving
 from tests.sources import ROOT
 from tinycrm_core.client import TinyCRM
@@ -22,12 +21,7 @@ CLIENT = ROOT / "clients" / "js" / "tinycrm.js"
 
 @pytest.fixture
 def node() -> str:
-    found = shutil.which("node")
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Node")
-        pytest.skip("no Node")
-    return found
+    return program("node")
 
 
 @pytest.fixture

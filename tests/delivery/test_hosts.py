@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +17,7 @@ import pytest
 
 from tests.delivery.faults import scripted
 from tests.delivery.processes import environment
+from tests.programs import program
 
 APP = """
 import os
@@ -37,22 +36,6 @@ def app(environ, start_response):
 
 application = app
 """
-
-
-def needs(module: str, program: str | None = None) -> str:
-    """The path of a program; without it the test is skipped, on CI it fails."""
-    found = shutil.which(
-        program or module, path=os.pathsep.join([bin_of_python(), os.environ["PATH"]])
-    )
-    if importlib.util.find_spec(module) is None and found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{module} is not installed")
-        pytest.skip(f"{module} is not installed")
-    return found or ""
-
-
-def bin_of_python() -> str:
-    return str(Path(sys.executable).parent)
 
 
 @contextlib.contextmanager
@@ -115,10 +98,9 @@ def check(emails: list[str], count: int) -> None:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("kind", ["sync", "gthread"])
 def test_q4_gunicorn_with_preload_and_four_workers(kind: str, tmp_path: Path) -> None:
-    needs("gunicorn")
     (tmp_path / "wsgi.py").write_text(APP)
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "-w", "4", "-k", kind]
+    command = [program("gunicorn"), "wsgi:app", "--preload", "-w", "4", "-k", kind]
     command += ["-b", f"127.0.0.1:{port}", "--max-requests", "40", "--no-control-socket"]
     with scripted() as server:
         with hosted(command, tmp_path, server.url):
@@ -138,7 +120,7 @@ def test_q4_gunicorn_with_preload_and_four_workers(kind: str, tmp_path: Path) ->
     ],
 )
 def test_q4_uwsgi(options: list[str], tmp_path: Path) -> None:
-    uwsgi = needs("uwsgi")
+    uwsgi = program("uwsgi")
     (tmp_path / "wsgi.py").write_text(APP)
     port = free_port()
     command = [uwsgi, "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "wsgi.py", "--master"]
@@ -185,7 +167,7 @@ def test_q7_celery_prefork_with_a_warm_shutdown(
     options: list[str], count: int, tmp_path: Path
 ) -> None:
     """No recipe, no signal of Celery: a child sends what waits when it ends."""
-    needs("celery")
+    celery = program("celery")
     (tmp_path / "tasks.py").write_text(TASKS)
     for name in ("queue", "control", "done"):
         (tmp_path / name).mkdir()
@@ -198,7 +180,7 @@ def test_q7_celery_prefork_with_a_warm_shutdown(
             check=True,
             timeout=60,
         )
-        command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-P", "prefork"]
+        command = [celery, "-A", "tasks", "worker", "-P", "prefork"]
         command += ["--without-gossip", "--without-mingle", "--without-heartbeat", *options]
         with hosted(command, tmp_path, server.url):
             end = time.monotonic() + 100

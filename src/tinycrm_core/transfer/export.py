@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from tinycrm_core.errors import InvalidInput
+from tinycrm_core.errors import InvalidFilter, InvalidInput
 from tinycrm_core.limits import dumps
 from tinycrm_core.model import Customer, Json, Membership
 from tinycrm_core.params import path_parts
-from tinycrm_core.query_text import FilterLike
+from tinycrm_core.query_text import FilterLike, read_param, split_project
 from tinycrm_core.transfer.guard import guard
 from tinycrm_core.transfer.sniff import clean_delimiter
 
@@ -151,15 +151,13 @@ def _default_columns(crm: TinyCRM, wide: bool) -> list[str]:
 
 
 def _cell(name: str, wide: bool, slugs: Set[str], *, nested: bool) -> Cell:
-    """What fills a column; with `nested`, dots lead into params."""
+    """What fills a column; with `nested`, a key is spelled as in filters."""
     if name in _OF_PERSON:
         of_person = _OF_PERSON[name]
         return lambda customer, membership: of_person(customer)
-    field, at, project = name.rpartition("@") if wide else (name, "", "")
-    if wide and not at:
-        field = name
+    field, project = split_project(name) if wide else (name, None)
     read = _reader(field, nested)
-    if read is None or (at and project not in slugs):
+    if read is None or (project is not None and project not in slugs):
         raise InvalidInput(
             f"columns: {ascii(name)[:60]} is no column; there are {', '.join(PERSON)}, "
             f"{', '.join(MEMBERSHIP)} and p.<key>, in the customers layout with "
@@ -168,7 +166,7 @@ def _cell(name: str, wide: bool, slugs: Set[str], *, nested: bool) -> Cell:
         )
     if not wide:
         return lambda customer, membership: None if membership is None else read(membership)
-    if at:
+    if project is not None:
         return lambda customer, membership: _on(customer, project, read)
     return lambda customer, membership: _everywhere(customer, read)
 
@@ -176,7 +174,7 @@ def _cell(name: str, wide: bool, slugs: Set[str], *, nested: bool) -> Cell:
 def _reader(field: str, nested: bool) -> Callable[[Membership], Json] | None:
     if not field.startswith("p.") or field == "p.":
         return _OF_MEMBERSHIP.get(field)
-    key, path = field[2:], path_parts(field[2:]) if nested else ()
+    key, path = field[2:], _path(field) if nested else ()
 
     def read(membership: Membership) -> Json:
         value: Json = membership.params
@@ -187,6 +185,14 @@ def _reader(field: str, nested: bool) -> Callable[[Membership], Json] | None:
         return value
 
     return read
+
+
+def _path(field: str) -> tuple[str, ...]:
+    """Where a filter would look; nowhere for a key that filters could only name in quotes."""
+    try:
+        return read_param(field).path
+    except InvalidFilter:
+        return ()
 
 
 def _on(customer: Customer, project: str, read: Callable[[Membership], Json]) -> Json:

@@ -203,6 +203,11 @@ def test_columns_and_filter_choose() -> None:
     ]
     crm.project("shop").identify("a@example.com", params={"utm": {"source": "x"}})
     assert written(crm, columns=["p.utm.source"], filter="project:shop").split()[1] == "x"
+    crm.project("shop").identify("a@example.com", params={"a.b": 1, "at@b": 2, "=": {"c d": 3}})
+    odd = ['p."a.b"', 'p."at@b"', 'p."="."c d"@shop', "p.a.b@shop", "p.at@b@shop"]
+    assert written(crm, layout="customers", columns=odd, sort="email").split("\r\n")[1] == (
+        "1,2,3,1,2"
+    )
     for wrong in (["phone"], ["p."], ["status@"], ["status@x"], ["email@shop"]):
         with pytest.raises(InvalidInput) as caught:
             written(crm, layout="customers", columns=wrong)
