@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from examples.serving import PORTS
+from examples.serving import PORTS, end_on_signals
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the data here")
     parser.add_argument("--any-port", action="store_true", help="take ports that are free")
     asked = parser.parse_args()
+    end_on_signals()
     with contextlib.ExitStack() as ending:
         folder = asked.folder
         if folder is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +22,22 @@ def main(
     parser.add_argument("folder", type=Path, nargs="?", default=Path(), help="where its data is")
     parser.add_argument("--port", type=int, default=PORTS[name], help="0 takes a free one")
     asked = parser.parse_args()
+    end_on_signals()
     app = create(asked.folder)
     listening = socket.create_server(("127.0.0.1", asked.port))
     print(f"{name:<10} http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
     # What is queued is sent while Python ends.
     with contextlib.suppress(KeyboardInterrupt):
         serve(app, listening)
+
+
+def end_on_signals() -> None:
+    """A KeyboardInterrupt for Ctrl-C and for SIGTERM, also in a shell's background job.
+
+    Shells make their background jobs ignore Ctrl-C, and Python then leaves it at that.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
 
 
 def serve_wsgi(app: Any, listening: socket.socket) -> None:
