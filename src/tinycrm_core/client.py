@@ -15,14 +15,14 @@ from tinycrm_core.apply import Answer
 from tinycrm_core.background import Background
 from tinycrm_core.delivery import OnError, Stats
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
-from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
+from tinycrm_core.errors import NotSupported
 from tinycrm_core.events import Event, Fields, Identify, Ping, When
 from tinycrm_core.limits import LIMITS, Limits
-from tinycrm_core.memory import MemoryStore
 from tinycrm_core.model import Json, Result
+from tinycrm_core.opening import open_http, open_spool, open_store
 from tinycrm_core.people import Customers
 from tinycrm_core.query_text import FilterLike
-from tinycrm_core.remote import RemoteStore, Server, find_server
+from tinycrm_core.remote import RemoteStore, find_server
 from tinycrm_core.store import Store
 from tinycrm_core.transport import StoreTransport, Transport, clean_slug
 
@@ -388,41 +388,3 @@ class TinyCRM:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def open_http(server: Server) -> Transport:
-    """The transport to a server; only who needs one loads what HTTP and TLS take."""
-    from tinycrm_core.http import HTTPTransport
-
-    return HTTPTransport(server)
-
-
-def open_spool(spool: str | os.PathLike[str] | Spool | None) -> Spool | None:
-    """The file for waiting events that a path names."""
-    if not isinstance(spool, str | os.PathLike):
-        return spool
-    from tinycrm_core.spool import Spool  # sqlite3, which not every Python has
-
-    return Spool(spool)
-
-
-def open_store(
-    where: str | Engine, *, schema: str | None = None, auto_migrate: bool = False
-) -> Store:
-    """The store a URL or an engine leads to. Raises StoreError or InvalidInput."""
-    if isinstance(where, str):
-        if where in ("memory://", "memory:"):
-            return MemoryStore()
-        if "://" not in where:
-            raise InvalidInput(
-                "where: expected memory://, sqlite:///file.db, postgresql+psycopg://… "
-                "or an SQLAlchemy engine",
-                field="where",
-            )
-    try:
-        from tinycrm_core.sql import SQLStore
-    except ImportError as error:
-        raise StoreError(
-            f"{error.name} is not installed; SQL databases need: pip install 'tinycrm[sql]'"
-        ) from None
-    return SQLStore(where, schema=schema, auto_migrate=auto_migrate)
