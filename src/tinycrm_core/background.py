@@ -188,7 +188,7 @@ class Background:
         with line.lock:
             last = line.last_filed
             goal, lost = line.taken, line.refused + line.failed
-            if line.waiting == 0 and not last:
+            if line.waiting == line.telling == 0 and not last:
                 return True
             line.hurry += 1
             line.filed += self.spool is not None
@@ -208,8 +208,8 @@ class Background:
                 line.hurry -= 1
 
     def _settled(self, line: Line, goal: int, last: int) -> bool:
-        """Whether so many events of memory, and the file up to this number, are done with."""
-        if line.taken - line.waiting < goal:
+        """Whether so many events of memory, and the file up to this number, are done and told."""
+        if line.taken - line.waiting < goal or line.telling:
             return False
         return not last or self.spool is None or self.spool.waiting(self._destinations, last) == 0
 
@@ -248,25 +248,39 @@ class Background:
             line.last_error = "no thread could be started"
             if end is not None:
                 line.leave_by = end
-                self._run(line)
-                line.leave_by = None
+                try:
+                    self._run(line, lent=True)
+                finally:
+                    line.leave_by = None
             with line.lock:
                 line.running = False
 
-    def _run(self, line: Line) -> None:
+    def _run(self, line: Line, lent: bool = False) -> None:
         line.thread = threading.current_thread()
         courier = Courier(
-            line, self.transport, via=self._via, retries=self._retries, on_error=self._on_error
+            line,
+            self.transport,
+            via=self._via,
+            retries=self._retries,
+            on_error=self._on_error,
+            lent=lent,
         )
         with line.lock:
             line.filed += self.spool is not None  # what an earlier process left
         try:
             while self._step(line, courier):
                 pass
-        except BaseException:
+        except BaseException as error:
+            # It asked this thread to stop, which it does; what waits behind it gets another one.
             with line.lock:
-                line.running, line.thread = False, None
-            raise
+                goes_on = bool(line.events or self.spool) and not lent
+                line.last_error = f"delivering was ended by {type(error).__name__}"
+                line.running, line.thread, line.telling = goes_on, None, 0
+            if lent:
+                raise
+            line.warn()
+            if goes_on:
+                self._start(line)
 
     def _step(self, line: Line, courier: Courier) -> bool:
         """Deliver one batch of memory or of the file; False once the thread may end."""

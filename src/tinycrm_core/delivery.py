@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tinycrm_core import times
 from tinycrm_core.apply import Answer
 from tinycrm_core.errors import StoreError, TinyCRMError, Undelivered
+from tinycrm_core.faults import is_fault
 from tinycrm_core.keys import redact
 from tinycrm_core.snapshot import stamped
 
@@ -84,7 +86,7 @@ class Line:
         self.wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None
         self.running = self.asleep = self.closing = self.closed = False
-        self.hurry = 0
+        self.hurry = self.telling = 0
         self.leave_by: float | None = None
         self.bytes = self.waiting = 0
         self.left = self.delivered = self.refused = self.failed = 0
@@ -122,19 +124,25 @@ class Line:
             if not lost or moment < self.next_warning:
                 return
             self.next_warning = moment + WARN_EVERY
-        _log.warning(
-            "TinyCRM could not report all events so far: %d dropped, %d refused, %d given up, "
-            "%d not spooled. Last reason: %s",
-            self.dropped,
-            self.refused,
-            self.failed,
-            self.unspooled,
-            self.last_error or "the queue is full",
-        )
+        # A log handler of the host that raises must not break the call that comes by here.
+        with contextlib.suppress(Exception):
+            _log.warning(
+                "TinyCRM could not report all events so far: %d dropped, %d refused, %d given up, "
+                "%d not spooled. Last reason: %s",
+                self.dropped,
+                self.refused,
+                self.failed,
+                self.unspooled,
+                self.last_error or "the queue is full",
+            )
 
 
 class Courier:
-    """Delivers batches of one line, in the one thread that runs it."""
+    """Delivers batches of one line, in the one thread that runs it.
+
+    That thread is the queue's own, or lent by a caller who waits for it. Whatever a transport or
+    `on_error` raises is a fault of theirs, except what asks a lent thread, or a greenlet, to stop.
+    """
 
     def __init__(
         self,
@@ -144,20 +152,28 @@ class Courier:
         via: str,
         retries: int,
         on_error: OnError | None,
+        lent: bool = False,
     ) -> None:
-        self._line, self._transport = line, transport
+        self._line, self._transport, self._lent = line, transport, lent
         self._via, self._retries, self._on_error = via, retries, on_error
         self._prefix, self._number = secrets.token_hex(8), 0
         self._latest = self._failures = 0
         self._destinations = sorted({transport.destination(""), transport.destination("any")})
 
     def deliver(self, batch: Sequence[Waiting]) -> None:
-        """Deliver events or give them up; each has been counted once at the end."""
-        for project, texts in self._stamped(batch).items():
-            self._deliver(project, texts)
-            self._line.warn()
-        with self._line.lock:
-            self._line.bytes -= sum(size for *_, size in batch)
+        """Deliver events or give them up; each has been counted once, however this ends."""
+        line, before = self._line, self._line.left
+        try:
+            for project, texts in self._stamped(batch).items():
+                self._deliver(project, texts)
+                line.warn()
+        finally:
+            with line.lock:
+                line.bytes -= sum(size for *_, size in batch)
+                interrupted = before + len(batch) - line.left
+                line.failed += interrupted
+                line.waiting -= interrupted
+                line.left += interrupted
 
     def _deliver(self, project: str, texts: Sequence[str]) -> None:
         for attempt in range(self._retries + 1):
@@ -168,6 +184,7 @@ class Courier:
             left = [texts[place] for place in places]
             if attempt == self._retries or self._leaving():
                 with self._line.lock:
+                    self._line.telling += 1
                     self._line.failed += len(left)
                     self._line.waiting -= len(left)
                     self._line.left += len(left)
@@ -221,7 +238,9 @@ class Courier:
             failure: TinyCRMError = error
         except StoreError as error:
             failure = Undelivered(error.message, later=True)
-        except Exception as error:
+        except BaseException as error:
+            if self._stops(error):
+                raise
             _log.debug("delivering failed", exc_info=True)
             failure = Undelivered(f"delivering failed with {type(error).__name__}", split=True)
         if not (isinstance(failure, Undelivered) and failure.split) or len(texts) == 1:
@@ -253,6 +272,7 @@ class Courier:
             else:
                 delivered += 1
         with self._line.lock:
+            self._line.telling += len(refused)
             self._line.delivered += delivered
             self._line.refused += len(refused)
             if not filed:
@@ -293,12 +313,22 @@ class Courier:
 
     def _tell(self, error: TinyCRMError, texts: Sequence[str]) -> None:
         self._line.last_error = redact(str(error))
-        if self._on_error is None:
-            return
         try:
-            self._on_error(error, [json.loads(text) for text in texts])
-        except Exception:
+            if self._on_error is not None:
+                self._on_error(error, [json.loads(text) for text in texts])
+        except BaseException as failure:
+            if self._stops(failure):
+                raise
             _log.exception("on_error of TinyCRM failed")
+        finally:
+            with self._line.lock:
+                self._line.telling -= 1
+
+    def _stops(self, error: BaseException) -> bool:
+        """Whether somebody wants the thread back; nobody interrupts or exits the queue's own."""
+        if not self._lent and isinstance(error, KeyboardInterrupt | SystemExit):
+            return False
+        return not is_fault(error)
 
 
 def _later(answer: Answer) -> bool:

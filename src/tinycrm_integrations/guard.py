@@ -8,12 +8,12 @@ import logging
 import os
 import threading
 import time
-from asyncio import CancelledError
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec
 
 from tinycrm_core.errors import TinyCRMError
+from tinycrm_core.faults import is_fault
 
 P = ParamSpec("P")
 
@@ -21,9 +21,6 @@ INTERVAL = 60.0
 """Seconds between two log lines about the same hook."""
 
 _log = logging.getLogger("tinycrm")
-_PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError)
-# Their timeouts and kills are BaseExceptions that travel through whatever code is running.
-_SWITCHING = {"gevent", "greenlet", "eventlet"}
 
 
 class Guard:
@@ -58,7 +55,7 @@ class Guard:
 
     def failed(self, hook: str, error: BaseException, event_id: str | None = None) -> bool:
         """Count and log a fault; False if it has to be raised all the same."""
-        if not _is_fault(error):
+        if not is_fault(error):
             return False
         if self._process != os.getpid():  # a thread that is not here may hold the lock
             self._lock, self._process = threading.RLock(), os.getpid()
@@ -104,13 +101,6 @@ class Guarded:
         trace: TracebackType | None,
     ) -> bool:
         return error is not None and self._guard.failed(self._hook, error, self._event_id)
-
-
-def _is_fault(error: BaseException) -> bool:
-    if isinstance(error, Exception):
-        return True
-    roots = {each.__module__.partition(".")[0] for each in type(error).__mro__}
-    return not isinstance(error, _PASSING) and roots.isdisjoint(_SWITCHING)
 
 
 def _say(hook: str, error: BaseException, event_id: str | None, count: int) -> None:
