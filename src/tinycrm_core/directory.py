@@ -58,7 +58,7 @@ def _clean_look(name: object, hue: object) -> None:
 
 
 class Projects(_Part):
-    """The products of an account, in the order of their creation."""
+    """The products of an account, in the order of their places: at first that of creation."""
 
     def list(self) -> tuple[Project, ...]:
         """All products."""
@@ -98,6 +98,21 @@ class Projects(_Part):
             )
             tx.save_project(renamed)
             return _view(renamed)
+
+        return self._account.write(work)
+
+    def move(self, project: str, place: int) -> tuple[Project, ...]:
+        """Put a product where `place` others come before it (0: first), and return them all.
+
+        That is the order of memberships and badges everywhere; beyond the last place is the last.
+        Raises NotFound or InvalidInput.
+        """
+        if type(place) is not int or place < 0:
+            raise InvalidInput("place: expected a whole number from 0 on", field="place")
+
+        def work(tx: Transaction) -> tuple[Project, ...]:
+            tx.place_project(_find(tx, project).id, place)
+            return tuple(_view(each) for each in tx.projects())
 
         return self._account.write(work)
 

@@ -36,7 +36,7 @@ from tinycrm_core.state import (
     SegmentState,
     Write,
 )
-from tinycrm_core.store import Combinations, Tally, Totals
+from tinycrm_core.store import Combinations, Tally, Totals, moved
 
 MAX_SAMPLES = 10
 
@@ -233,7 +233,7 @@ class MemoryTransaction:
         return self._account.questions.combinations(on, now, self._slugs())
 
     def _slugs(self) -> dict[int, str]:
-        return {project.id: project.slug for project in self._account.projects.values()}
+        return {project.id: project.slug for project in self.projects()}
 
     # What surrounds people --------------------------------------------------------------------
     def history(self, customer_id: UUID) -> list[Entry]:
@@ -277,18 +277,23 @@ class MemoryTransaction:
             self._put(self._account.merges, merge.id, None)
 
     def projects(self) -> list[ProjectState]:
-        return [self._account.projects[key] for key in sorted(self._account.projects)]
+        return sorted(self._account.projects.values(), key=attrgetter("place", "id"))
 
     def add_project(self, project: ProjectState) -> ProjectState:
         stored = next((p for p in self.projects() if p.slug == project.slug), None)
         if stored is None:
             self._account.last_project += 1
-            stored = replace(project, id=self._account.last_project)
+            place = max((each.place for each in self._account.projects.values()), default=0) + 1
+            stored = replace(project, id=self._account.last_project, place=place)
             self._put(self._account.projects, stored.id, stored)
         return stored
 
     def save_project(self, project: ProjectState) -> None:
         self._put(self._account.projects, project.id, project)
+
+    def place_project(self, project_id: int, place: int) -> None:
+        for number, each in enumerate(moved(self.projects(), project_id, place), 1):
+            self.save_project(replace(each, place=number))
 
     def delete_project(self, project_id: int) -> None:
         account = self._account

@@ -132,7 +132,7 @@ class Questions:
         return key
 
     def _all(self, slugs: Slugs) -> Iterable[Customer]:
-        if slugs != self._slugs:
+        if list(slugs.items()) != list(self._slugs.items()):  # their order counts too
             self._views.clear()
             self._search_keys.clear()
             self._slugs = dict(slugs)

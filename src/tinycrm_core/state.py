@@ -177,18 +177,26 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class ProjectState:
-    """One product as stored. `id` is never given to another product of the account."""
+    """One product as stored. `id` is never given to another product of the account.
+
+    `place` orders the products; of two with the same place the older one comes first.
+    """
 
     id: int
     slug: str
     name: str
     hue: str
     created_at: int
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MergeState:
-    """One merge: `strands` are the original people that moved from `absorb_id` to `keep_id`."""
+    """One merge: `strands` are the original people that moved from `absorb_id` to `keep_id`.
+
+    Where several people were absorbed at once there is one for each, and all have the id of the
+    first as their `group_id`.
+    """
 
     id: UUID
     keep_id: UUID
@@ -199,6 +207,12 @@ class MergeState:
     at: int
     via: str
     undone_at: int | None = None
+    group_id: UUID | None = None
+
+    @property
+    def act(self) -> UUID:
+        """The id that undoes it, together with those that were absorbed at the same time."""
+        return self.group_id or self.id
 
 
 @dataclass(frozen=True, slots=True)

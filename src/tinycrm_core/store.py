@@ -141,14 +141,23 @@ class Transaction(Protocol):
         ...
 
     def projects(self) -> list[ProjectState]:
-        """All products in the order of their creation."""
+        """All products by their place."""
         ...
 
     def add_project(self, project: ProjectState) -> ProjectState:
-        """Store a product; `id` 0 asks for a fresh id. If the slug exists, the stored one wins."""
+        """Store a product behind all others; `id` 0 asks for a fresh id.
+
+        If the slug exists, the stored one wins.
+        """
         ...
 
-    def save_project(self, project: ProjectState) -> None: ...
+    def save_project(self, project: ProjectState) -> None:
+        """Another slug, name or colour for a product that is stored; its place stays."""
+        ...
+
+    def place_project(self, project_id: int, place: int) -> None:
+        """Put a stored product where `place` others stand before it, or behind all others."""
+        ...
 
     def delete_project(self, project_id: int) -> None:
         """Remove a product with its memberships, keys and registry; people stay."""
@@ -202,3 +211,10 @@ class Store(Protocol):
     def close(self) -> None:
         """Give back what was opened; an engine of the host stays open."""
         ...
+
+
+def moved(projects: Sequence[ProjectState], project_id: int, place: int) -> list[ProjectState]:
+    """The products in their new order, once one of them has `place` others before it."""
+    others = [each for each in projects if each.id != project_id]
+    found = [each for each in projects if each.id == project_id]
+    return [*others[:place], *found, *others[place:]]

@@ -13,11 +13,13 @@ _STATUS = {str(each): each for each in Status}
 
 
 def customer_view(state: CustomerState, slugs: Mapping[int, str]) -> Customer:
-    """The customer of a state; params are shared with it, not copied."""
+    """The customer of a state, memberships in the order of `slugs`.
+
+    Params are shared with the state, not copied.
+    """
+    theirs = state.memberships
     memberships = tuple(
-        _membership_view(state.memberships[key], slugs[key])
-        for key in sorted(state.memberships)
-        if key in slugs
+        _membership_view(theirs[key], slug) for key, slug in slugs.items() if key in theirs
     )
     seen = state.last_seen_at
     return Customer(

@@ -169,12 +169,12 @@ def _merges() -> list[dict[str, Any]]:
 def _projects() -> list[dict[str, Any]]:
     one, change = _json(schemas.PROJECT), schemas.PROJECT_CHANGE
     return [
-        _route("projects", "The products, oldest first", _json(schemas.PROJECTS)),
+        _route("projects", "The products in their order, in which memberships stand too", _json(schemas.PROJECTS)),
         _route("add_project", "Add a product", one, 201, body=schemas.NEW_PROJECT),
         _route("project", "One product", one, parameters=_PROJECT),
         _route(
-            "change_project", "Give a product another slug, name or colour", one, body=change,
-            parameters=_PROJECT,
+            "change_project", "Give a product another slug, name, colour or place", one,
+            body=change, parameters=_PROJECT,
         ),
         _route(
             "delete_project", "Remove a product, its memberships and keys; people stay", None, 204,

@@ -145,8 +145,19 @@ PREVIEW = whole(
 
 PROJECT = whole({"slug": SLUG, "name": TEXT, "hue": HUE, "created_at": TIME})
 PROJECTS = whole({"projects": listed(PROJECT)})
-PROJECT_CHANGE = shape({"slug": SLUG, "name": NAME, "hue": HUE})
-NEW_PROJECT = shape(PROJECT_CHANGE["properties"], "slug")
+_LOOK: dict[str, Schema] = {"slug": SLUG, "name": NAME, "hue": HUE}
+NEW_PROJECT = shape(_LOOK, "slug")
+PROJECT_CHANGE = shape(
+    _LOOK
+    | {
+        "place": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 2**31 - 1,
+            "description": "How many products come before it.",
+        }
+    }
+)
 
 _KEY: Schema = {
     "id": ID,

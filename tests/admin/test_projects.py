@@ -167,6 +167,37 @@ def test_a_wrong_change_keeps_what_was_typed(
     assert admin.crm.projects.list() == before
 
 
+def test_products_are_moved_up_and_down_with_their_badges(admin: Browser) -> None:
+    for slug in ("shop", "news", "blog"):
+        admin.crm.project(slug).identify("ann@example.com")
+
+    def order(page: Answer) -> list[str]:
+        return re.findall(r'<section class="proj[^>]*id="product-([^"]*)"', page.text)
+
+    def moves(page: Answer, slug: str) -> list[tuple[str, str]]:
+        start = page.text.index(f'id="product-{slug}"')
+        text = page.text[start : page.text.index("</header>", start)]
+        return re.findall(r'name="place" value="(\d+)">(\w+)', text)
+
+    page = admin.get("/projects")
+    assert order(page) == ["shop", "news", "blog"]
+    assert moves(page, "shop") == [("1", "Down")]
+    assert moves(page, "news") == [("0", "Up"), ("2", "Down")]
+    assert moves(page, "blog") == [("1", "Up")]
+    answer = admin.post("/projects/blog/move", {"place": "1"})
+    assert answer.location.endswith("#product-blog")
+    page = admin.get(answer.location.partition("#")[0])
+    assert order(page) == ["shop", "blog", "news"]
+    assert "The products have a new order" in page.text
+    badges = re.findall(r'class="badge[^"]*"[^>]*>(\w+)', admin.get("/").text)
+    assert badges == ["shop", "blog", "news"]
+    gone = admin.post("/projects/nowhere/move", {"place": "1"})
+    assert (gone.status, heading(gone)) == (404, "This product is not there")
+    for wrong in ("", "x", "-1", "1.5", "9" * 20):
+        assert admin.post("/projects/blog/move", {"place": wrong}).status == 422
+    assert order(admin.get("/projects")) == ["shop", "blog", "news"]
+
+
 def test_deleting_takes_the_typed_slug(admin: Browser) -> None:
     admin.crm.project("shop").identify("ann@example.com")
     admin.crm.keys.create("shop")

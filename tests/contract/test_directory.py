@@ -65,6 +65,41 @@ def test_what_is_wrong_with_products(crm: TinyCRM) -> None:
     assert everything(crm) == before
 
 
+def slugs(crm: TinyCRM) -> list[str]:
+    return [each.slug for each in crm.projects.list()]
+
+
+def test_products_stand_where_they_are_moved_and_memberships_with_them(crm: TinyCRM) -> None:
+    for slug in ("shop", "news", "blog"):
+        crm.project(slug).identify(ALICE)
+    assert [m.project for m in person(crm).memberships] == ["shop", "news", "blog"]
+    assert [each.slug for each in crm.projects.move("blog", 0)] == ["blog", "shop", "news"]
+    assert slugs(crm) == ["blog", "shop", "news"]
+    crm.projects.move("blog", 1)
+    assert slugs(crm) == ["shop", "blog", "news"]
+    crm.projects.move("shop", 99)  # beyond the end is the end
+    assert slugs(crm) == ["blog", "news", "shop"]
+    for found in (person(crm), *crm.customers.find("project:news")):
+        assert [m.project for m in found.memberships] == ["blog", "news", "shop"]
+    crm.projects.rename("news", name="News")
+    assert slugs(crm) == ["blog", "news", "shop"], "another name is no other place"
+    crm.project("docs").identify(ALICE)
+    crm.projects.delete("news")
+    assert slugs(crm) == ["blog", "shop", "docs"], "a new one comes last"
+    crm.projects.move("docs", 1)
+    crm.customers.merge(ALICE, crm.project("shop").identify(BOB) and BOB)
+    assert [m.project for m in person(crm).memberships] == ["blog", "docs", "shop"]
+
+
+def test_what_is_no_place(crm: TinyCRM) -> None:
+    crm.projects.add("shop")
+    with pytest.raises(NotFound):
+        crm.projects.move("news", 0)
+    for place in (-1, "0", True, None, 1.0):
+        with pytest.raises(InvalidInput, match="place"):
+            crm.projects.move("shop", place)
+
+
 def test_products_take_the_next_colour(crm: TinyCRM) -> None:
     crm.projects.add("p0", hue=HUES[1])
     hues = [crm.projects.add(f"p{number}").hue for number in range(1, 14)]

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, create_engine, event, insert, inspect, select, text
 
+from tinycrm_core import TinyCRM
 from tinycrm_core.errors import SchemaError, StoreError
 from tinycrm_core.sql import SQLStore, migrate
 from tinycrm_core.sql.tables import SEARCH_TABLE, VERSION_TABLE, tables_of
@@ -26,13 +27,13 @@ ROUNDS = 20 if os.environ.get("TINYCRM_TEST_FULL") else 3
 NEXT = """
 from sqlalchemy import BigInteger, Column
 
-revision = "0002"
-down_revision = "0001"
+revision = "{next}"
+down_revision = "{head}"
 
 
 def upgrade(op, schema):
     op.create_table("tinycrm_next", Column("account_id", BigInteger), schema=schema)
-"""
+""".format(next="9998", head=migrate.HEAD)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 Place = Callable[[object], SQLStore]
@@ -58,12 +59,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """From now on there is a second revision."""
+    """From now on there is one more revision."""
     folder = tmp_path / "versions"
     shutil.copytree(migrate.VERSIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "0002_next.py").write_text(NEXT)
+    (folder / "9998_next.py").write_text(NEXT)
     monkeypatch.setattr(migrate, "VERSIONS", folder)
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", "9998")
 
 
 def use(store: SQLStore) -> int:
@@ -124,21 +125,22 @@ def test_many_workers_change_the_tables_at_once(
         store.close()
     request.getfixturevalue("next_version")
     assert together(place, auto_migrate=True) == everyone(1)
-    assert {version(place(number)) for number in range(ROUNDS)} == {"0002"}
+    assert {version(place(number)) for number in range(ROUNDS)} == {"9998"}
 
 
 def test_older_tables_are_changed_only_on_request(
     place: Place, request: pytest.FixtureRequest
 ) -> None:
     use(place("x"))
+    before = version(place("x"))
     request.getfixturevalue("next_version")
     with pytest.raises(SchemaError, match="run `tinycrm migrate`"):
         use(place("x"))
-    assert version(place("x")) == "0001"
+    assert version(place("x")) == before
     assert "tinycrm migrate" in " ".join(place("x").check())
     store = place("x")
     store.migrate()
-    assert version(store) == "0002"
+    assert version(store) == "9998"
     assert use(store) == 1
     store.close()
 
@@ -274,6 +276,58 @@ def test_the_revisions_make_the_tables_the_code_knows(place: Place) -> None:
         connection.rollback()
     assert table.name == "tinycrm_projects"
     store.close()
+
+
+def test_tables_of_the_first_version_keep_what_is_in_them(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M6: products keep their order, and a merge of then can be undone now."""
+    store = place("x")
+    with monkeypatch.context() as then:
+        then.setattr(migrate, "HEAD", "0001")
+        store.migrate()
+    new = {"tinycrm_projects": "place", "tinycrm_merges": "group_id"}
+    with store._connections.begin(write=True) as connection:
+        _remember(connection, store, place("aside"), new)
+    with pytest.raises(SchemaError, match="run `tinycrm migrate`"):
+        use(store)
+    store.migrate()
+    crm = TinyCRM.over(store, account="acme")
+    assert [each.slug for each in crm.projects.list()] == ["z", "a"]
+    crm.project("later").identify("bob@example.com")
+    assert [each.slug for each in crm.projects.list()] == ["z", "a", "later"]
+    alice = crm.customers.get("alice@example.com")
+    assert alice is not None
+    assert [(m.project, m.status) for m in alice.memberships] == [("z", "paid"), ("a", "free")]
+    (merge,) = crm.customers.merges("alice@example.com")
+    crm.customers.undo_merge(merge.id)
+    assert crm.customers.count() == 3
+    assert store.check() == []
+    store.close()
+
+
+def _remember(
+    connection: Connection, store: SQLStore, aside: SQLStore, new: dict[str, str]
+) -> None:
+    """Two products and two people who were merged, but none of the columns that are new."""
+    crm = TinyCRM.over(aside, account="acme")
+    for email, slug, status in (
+        ("alice@example.com", "z", "paid"),
+        ("al@example.com", "a", "free"),
+    ):
+        crm.project(slug).identify(email, status=status)
+    crm.customers.merge("alice@example.com", "al@example.com")
+    with aside._connections.begin(write=False) as source:
+        for table in aside.tables.metadata.sorted_tables:
+            columns = [c for c in table.columns if c.name != new.get(table.name)]
+            rows = source.execute(select(*columns)).mappings().all()
+            target = store.tables.metadata.tables[
+                f"{store.tables.schema}.{table.name}" if store.tables.schema else table.name
+            ]
+            if rows:
+                connection.execute(insert(target), [dict(each) for each in rows])
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(f"INSERT INTO {SEARCH_TABLE}({SEARCH_TABLE}) VALUES ('rebuild')"))
 
 
 def test_the_head_is_the_last_revision() -> None:

@@ -123,6 +123,23 @@ def test_products_over_http(people: Live) -> None:
     assert people.ask("GET", "/v1/projects/log", key="read").status == 404
 
 
+def test_products_are_put_in_order_over_http(people: Live) -> None:
+    def order() -> list[str]:
+        found = people.ask("GET", "/v1/projects", key="read").json["projects"]
+        return [each["slug"] for each in found]
+
+    first, *others = order()
+    last = len(others)
+    body = {"place": last, "name": "Last"}
+    changed = people.ask("PATCH", f"/v1/projects/{first}", body, key="admin")
+    assert (changed.status, changed.json["name"]) == (200, "Last")
+    assert order() == [*others, first]
+    for wrong in (-1, "0", None, True, 0.5, 2**40):
+        answer = people.ask("PATCH", f"/v1/projects/{first}", {"place": wrong}, key="admin")
+        assert (answer.status, answer.json["error"]["field"]) == (422, "place")
+    assert order() == [*others, first]
+
+
 def test_a4_keys_are_replaced_without_a_gap(people: Live) -> None:
     """A4: two live keys of a product, and never a third; the new one works before the old ends."""
     second = people.post("/v1/keys", {"project": "shop", "label": "new"}, key="admin")

@@ -30,7 +30,7 @@ PARAMS: dict[str, Any] = {
 }
 # What may run without an account: it belongs to the whole database.
 WITHOUT_ACCOUNT = re.compile(
-    r"\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET LOCAL|CREATE|"
+    r"\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET LOCAL|CREATE|ALTER|"
     r"SELECT .*(sqlite_master|pg_|to_regclass|schema_version)|"
     r"(INSERT INTO|UPDATE|DELETE FROM) (\S*\.)?tinycrm_schema_version|"
     r"SELECT 1\s+FROM tinycrm_search\s+LIMIT)",

@@ -171,7 +171,7 @@ def _entry(row: RowMapping) -> Entry:
 
 
 def _merge(row: RowMapping) -> MergeState:
-    names = ("keep_id", "absorb_id", "keep_email", "at", "via", "undone_at")
+    names = ("keep_id", "absorb_id", "keep_email", "at", "via", "undone_at", "group_id")
     return MergeState(
         id=row["merge_id"],
         absorb_emails=tuple(row["absorb_emails"]),

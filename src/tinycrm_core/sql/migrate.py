@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from tinycrm_core.errors import SchemaError, StoreError
 from tinycrm_core.sql.tables import VERSION_TABLE
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision this version of TinyCRM works with."""
 LOCK_TIMEOUT = "60s"
 VERSIONS = Path(__file__).parent / "versions"

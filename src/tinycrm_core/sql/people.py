@@ -18,9 +18,9 @@ MEMBERSHIP = (
 
 
 ACCOUNT = """
-SELECT a.account_id, a.secret, p.project_id, p.slug, p.name, p.hue, p.created_at
+SELECT a.account_id, a.secret, p.project_id, p.slug, p.name, p.hue, p.created_at, p.place
 FROM {p}accounts a LEFT JOIN {p}projects p ON p.account_id = a.account_id
-WHERE a.slug = %s ORDER BY p.project_id
+WHERE a.slug = %s ORDER BY p.place, p.project_id
 """
 NEW_ACCOUNT = """
 INSERT INTO {p}accounts (slug, secret, project_seq, created_at) VALUES (%s, %s, 0, %s)
@@ -49,8 +49,8 @@ class People(Protocol):
     ) -> Sequence[Sequence[Any]]:
         """The account with one row for each product; with `secret` it is made if missing.
 
-        Columns: account_id, secret, project_id, slug, name, hue, created_at. The statements of
-        `opening` run first.
+        Columns: account_id, secret, project_id, slug, name, hue, created_at, place, in the order of
+        places. The statements of `opening` run first.
         """
         ...
 

@@ -13,6 +13,7 @@ from tinycrm_core.sql.people import People, parsed
 from tinycrm_core.sql.registry import Delta, Registry, add_sample
 from tinycrm_core.sql.standings import LETTERS
 from tinycrm_core.state import ParamKeyState, ProjectState
+from tinycrm_core.store import moved
 
 
 class Projects(Directory):
@@ -25,10 +26,10 @@ class Projects(Directory):
     def projects(self) -> list[ProjectState]:
         if self._projects is None:
             table = self.tables.projects
-            rows = self._run(select(table).where(self._mine(table)).order_by(table.c.project_id))
+            query = select(table).where(self._mine(table))
             self._projects = [
-                ProjectState(row.project_id, row.slug, row.name, row.hue, row.created_at)
-                for row in rows
+                ProjectState(row.project_id, row.slug, row.name, row.hue, row.created_at, row.place)
+                for row in self._run(query.order_by(table.c.place, table.c.project_id))
             ]
         return list(self._projects)
 
@@ -47,20 +48,32 @@ class Projects(Directory):
         if not project.id:
             fresh = self._run(select(counter).where(self._mine(accounts))).scalar_one()
             project = replace(project, id=fresh)
-        self.save_project(project)
+        last = max((each.place for each in self.projects()), default=0)
+        project = replace(project, place=last + 1)
+        names = [name for name in ProjectState.__slots__ if name != "id"]
+        values = {name: getattr(project, name) for name in names}
+        self._put(self.tables.projects, {"project_id": project.id, **values})
+        self._projects = None
         return project
 
     def save_project(self, project: ProjectState) -> None:
-        self._put(
-            self.tables.projects,
-            {
-                "project_id": project.id,
-                "slug": project.slug,
-                "name": project.name,
-                "hue": project.hue,
-                "created_at": project.created_at,
-            },
-        )
+        self._change_project(project.id, slug=project.slug, name=project.name, hue=project.hue)
+        self._projects = None
+
+    def _change_project(self, project_id: int, **values: object) -> None:
+        table = self.tables.projects
+        this = table.c.project_id == project_id
+        self._run(update(table).where(self._mine(table), this).values(**values))
+
+    def place_project(self, project_id: int, place: int) -> None:
+        accounts = self.tables.accounts
+        # The account's row is locked, as for a new product: of two moves one sees the other.
+        same = {"project_seq": accounts.c.project_seq}
+        self._run(update(accounts).where(self._mine(accounts)).values(**same))
+        self._projects = None
+        for number, each in enumerate(moved(self.projects(), project_id, place), 1):
+            if each.place != number:
+                self._change_project(each.id, place=number)
         self._projects = None
 
     def delete_project(self, project_id: int) -> None:

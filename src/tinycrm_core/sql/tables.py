@@ -63,6 +63,7 @@ class Tables:
             Column("name", Text, nullable=False),
             Column("hue", text(), nullable=False),
             Column("created_at", time(), nullable=False),
+            Column("place", Integer, nullable=False, server_default="0"),
             UniqueConstraint("account_id", "slug", name=f"{PREFIX}projects_slug"),
         )
         self.customers = self._customers()
@@ -253,6 +254,7 @@ class Tables:
             Column("at", time(), nullable=False),
             Column("via", Text, nullable=False),
             Column("undone_at", time()),
+            Column("group_id", ident()),
             index={"keep": ("account_id", "keep_id"), "absorb": ("account_id", "absorb_id")},
         )
         self.segments = self._table(

@@ -37,6 +37,7 @@ NOTES = {
     "person-deleted": Note("The person was deleted, with all addresses and history."),
     "person-forgotten": Note("The person was deleted. Their addresses are refused from now on."),
     "project-changed": Note("The product was changed."),
+    "project-moved": Note("The products have a new order, here and on every badge."),
     "project-deleted": Note("The product was deleted. The people stay."),
     "key-revoked": Note("The key was revoked. Calls with it are refused from now on."),
     "segment-saved": Note("The segment was saved. It is the tab above."),

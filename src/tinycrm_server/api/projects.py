@@ -47,11 +47,16 @@ def add_projects(router: APIRouter, keys: Keys) -> None:
     async def change(request: Request) -> Response:
         crm = keys.client(await run_in_threadpool(keys.admin, request))
         slug = request.path_params["slug"]
-        body = check_members(await read_json(request), ("slug", "name", "hue"), "a project")
+        known = ("slug", "name", "hue", "place")
+        body = check_members(await read_json(request), known, "a project")
+        place = _place(body.pop("place")) if "place" in body else None
 
         def work() -> Response:
             _must_exist(crm, slug)
-            return as_json(project_json(crm.projects.rename(slug, **_texts(body))))
+            changed = crm.projects.rename(slug, **_texts(body))
+            if place is not None:
+                crm.projects.move(changed.slug, place)
+            return as_json(project_json(changed))
 
         return await run_in_threadpool(work)
 
@@ -102,6 +107,15 @@ def _no_project() -> NotFound:
 def _must_exist(crm: TinyCRM, slug: str) -> None:
     if all(each.slug != slug for each in crm.projects.list()):
         raise _no_project()
+
+
+def _place(value: object) -> int:
+    """A place as JSON spells it, 1.0 included. Raises InvalidInput."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is int and 0 <= value < 2**31:
+        return value
+    raise InvalidInput("place: expected a whole number from 0 on", field="place")
 
 
 def _texts(body: dict[str, Any]) -> dict[str, Any]:

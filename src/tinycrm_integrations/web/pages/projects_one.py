@@ -1,4 +1,4 @@
-"""The page of one product: its keys, its name and colour, and the way to delete it."""
+"""The page of one product: its keys, name, colour and place, and the way to delete it."""
 
 from __future__ import annotations
 
@@ -71,6 +71,18 @@ def change(visit: Visit, slug: str) -> View | Response:
     return redirect(done(visit.links.to(f"/projects/{changed.slug}"), "project-changed"))
 
 
+def move(visit: Visit, slug: str) -> View | Response:
+    """Another place among the products, which is the place of its badges everywhere."""
+    typed = visit.request.value("place")
+    if not (typed.isascii() and typed.isdigit() and len(typed) < 6):
+        raise InvalidInput("place: expected a whole number from 0 on", field="place")
+    try:
+        visit.crm.projects.move(slug, int(typed))
+    except NotFound:
+        return no_product(visit)
+    return redirect(done(visit.links.to("/projects"), "project-moved") + f"#product-{slug}")
+
+
 def delete(visit: Visit, slug: str) -> View | Response:
     """The product with its memberships and keys, once its slug was typed."""
     if slug not in visit.slugs:
@@ -88,5 +100,6 @@ def delete(visit: Visit, slug: str) -> View | Response:
 ROUTES = (
     Route("GET", "/projects/{slug}", project),
     Route("POST", "/projects/{slug}", change),
+    Route("POST", "/projects/{slug}/move", move),
     Route("POST", "/projects/{slug}/delete", delete),
 )
