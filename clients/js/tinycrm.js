@@ -43,11 +43,13 @@ export class TinyCRM {
         try {
           const answer = await fetch(`${this.#url}/v1/${kind}`, {
             method: "POST",
-            redirect: "error",
+            // Workers of Cloudflare know no "error" here.
+            redirect: "manual",
             signal: AbortSignal.timeout(timeout),
             headers: { "Content-Type": "application/json", Authorization: `Bearer ${this.#key}` },
             body: JSON.stringify({ ...event, sent_at: new Date().toISOString() }),
           });
+          if (!answer.ok && answer.status < 400) throw new Error("redirects are not followed");
           const body = await answer.json();
           if (answer.ok) return body;
           error = { status: answer.status, ...body.error };

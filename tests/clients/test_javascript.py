@@ -1,8 +1,9 @@
-"""The JavaScript client, run by Node against a real server."""
+"""The JavaScript client against a real server, run by Node, and by Deno and Bun where they are."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +20,19 @@ from tinycrm_core.client import TinyCRM
 CLIENT = ROOT / "clients" / "js" / "tinycrm.js"
 
 
-@pytest.fixture
-def node() -> str:
-    return program("node")
+COMMANDS = {
+    "node": ("--input-type=module", "-"),
+    "deno": ("run", "--no-prompt", "--allow-net", "-"),
+    "bun": ("run", "-"),
+}
+# Node has to be there; the others are extra.
+FOUND = ["node", *(name for name in ("deno", "bun") if shutil.which(name))]
+
+
+@pytest.fixture(params=FOUND)
+def runtime(request: pytest.FixtureRequest) -> list[str]:
+    """The command that runs a module from its input."""
+    return [program(request.param), *COMMANDS[request.param]]
 
 
 @pytest.fixture
@@ -32,14 +43,14 @@ def live() -> Iterator[Live]:
         yield server
 
 
-def run(node: str, script: str, **given: object) -> Any:
+def run(runtime: list[str], script: str, **given: object) -> Any:
     """What the script writes with `say`; `given` are its constants."""
     constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     head = f"import {{ TinyCRM }} from {json.dumps(CLIENT.as_uri())}; {constants}"
     head += "const said = []; const say = (each) => said.push(each);"
     tail = "; process.stdout.write(JSON.stringify(said));"
     done = subprocess.run(
-        [node, "--input-type=module", "-"],
+        runtime,
         input=head + script + tail,
         capture_output=True,
         text=True,
@@ -50,9 +61,9 @@ def run(node: str, script: str, **given: object) -> Any:
     return json.loads(done.stdout)
 
 
-def test_both_forms_report_people(node: str, live: Live) -> None:
+def test_both_forms_report_people(runtime: list[str], live: Live) -> None:
     said = run(
-        node,
+        runtime,
         """
         const one = new TinyCRM(`http://${key}@127.0.0.1:${port}`);
         const two = new TinyCRM({ apiKey: key, url: `http://127.0.0.1:${port}/` });
@@ -76,9 +87,9 @@ def test_both_forms_report_people(node: str, live: Live) -> None:
     assert (alice.name, shop.status, shop.params) == ("Alice", "paid", {"source": "launch"})
 
 
-def test_what_happened_earlier_changes_nothing_newer(node: str, live: Live) -> None:
+def test_what_happened_earlier_changes_nothing_newer(runtime: list[str], live: Live) -> None:
     run(
-        node,
+        runtime,
         """
         const crm = new TinyCRM({ apiKey: key, url: `http://127.0.0.1:${port}` });
         await crm.identify("a@example.com", { status: "paid" });
@@ -92,10 +103,10 @@ def test_what_happened_earlier_changes_nothing_newer(node: str, live: Live) -> N
     assert [each.status for each in person.memberships] == ["paid"]
 
 
-def test_nothing_is_thrown_once_it_stands(node: str, live: Live) -> None:
+def test_nothing_is_thrown_once_it_stands(runtime: list[str], live: Live) -> None:
     """Q1: bad input, a wrong key and a server that is not there are results."""
     said = run(
-        node,
+        runtime,
         """
         const url = `http://127.0.0.1:${port}`;
         const seen = [];
@@ -125,7 +136,7 @@ def test_nothing_is_thrown_once_it_stands(node: str, live: Live) -> None:
     assert live.crm.customers.count() == 0
 
 
-def test_q17_the_key_stays_here(node: str, live: Live) -> None:
+def test_q17_the_key_stays_here(runtime: list[str], live: Live) -> None:
     """Q17: it is not printed, not in the address, and not sent to where a redirect points."""
     asked: list[str] = []
 
@@ -144,7 +155,7 @@ def test_q17_the_key_stays_here(node: str, live: Live) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         said = run(
-            node,
+            runtime,
             """
             import { inspect } from "node:util";
             const url = `http://${key}@127.0.0.1:${port}`;
@@ -163,7 +174,7 @@ def test_q17_the_key_stays_here(node: str, live: Live) -> None:
 
 
 @pytest.mark.parametrize(("status", "tries"), [(503, 3), (429, 3), (408, 3), (422, 1), (401, 1)])
-def test_q9_it_tries_again_with_the_same_event(node: str, status: int, tries: int) -> None:
+def test_q9_it_tries_again_with_the_same_event(runtime: list[str], status: int, tries: int) -> None:
     """Q9: the same event goes out again where that can help, and nowhere else."""
     bodies: list[dict[str, Any]] = []
 
@@ -183,7 +194,7 @@ def test_q9_it_tries_again_with_the_same_event(node: str, status: int, tries: in
     with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         [answer] = run(
-            node,
+            runtime,
             "say(await new TinyCRM(`http://KEY@127.0.0.1:${port}`).ping('a@example.com'));",
             port=server.server_address[1],
         )
@@ -192,6 +203,33 @@ def test_q9_it_tries_again_with_the_same_event(node: str, status: int, tries: in
     assert answer == ({"known": True} if tries == 3 else {"error": answer["error"]})
     assert len({each["at"] for each in bodies}) == 1
     assert len({each["sent_at"] for each in bodies}) == tries
+
+
+WORKER = """
+import { readFileSync } from "node:fs";
+import { createContext, runInContext } from "node:vm";
+const asked = (url, options) => {
+    if (!["follow", "manual"].includes(options.redirect)) throw new TypeError("no such redirect");
+    return fetch(url, options);
+};
+const code = readFileSync(new URL(client), "utf8").replace("export class", "TinyCRM = class");
+const globals = createContext({ fetch: asked, AbortSignal, URL, setTimeout });
+runInContext(`var TinyCRM; ${code}`, globals);
+const found = runInContext("[typeof process, typeof Buffer, typeof require]", globals);
+const crm = new globals.TinyCRM({ apiKey: key, url: `http://127.0.0.1:${port}` });
+say([...found]);
+say(await crm.identify("worker@example.com", { status: "paid" }));
+say(await crm.ping("worker@example.com"));
+"""
+
+
+def test_a_worker_has_fetch_and_nothing_of_node(live: Live) -> None:
+    """Cloudflare's refuse what a redirect must not do there, and have no `process`."""
+    node = [program("node"), *COMMANDS["node"]]
+    said = run(node, WORKER, key=live.keys["shop"], port=live.port, client=CLIENT.as_uri())
+    assert said[0] == ["undefined"] * 3
+    assert [each.get("action", each.get("known")) for each in said[1:]] == ["created", True]
+    assert live.crm.customers.count("status@shop:paid") == 1
 
 
 def test_the_client_is_small() -> None:
