@@ -1,6 +1,7 @@
 """TinyCRM: one row per person, one badge per product."""
 
-from tinycrm_core.client import BoundProject, TinyCRM
+from tinycrm_core.bound import BoundProject
+from tinycrm_core.client import TinyCRM
 from tinycrm_core.delivery import Stats
 from tinycrm_core.errors import (
     Conflict,
@@ -19,7 +20,7 @@ from tinycrm_core.errors import (
     TookTooLong,
     Undelivered,
 )
-from tinycrm_core.events import Identify, Ping
+from tinycrm_core.events import ChangeEmail, Identify, Ping
 from tinycrm_core.limits import Limits
 from tinycrm_core.model import ABSENT, Change, Customer, Membership, Page, Project, Result, Status
 from tinycrm_core.people import MergePreview
@@ -32,6 +33,7 @@ __all__ = [
     "ABSENT",
     "BoundProject",
     "Change",
+    "ChangeEmail",
     "Conflict",
     "Customer",
     "Forgotten",

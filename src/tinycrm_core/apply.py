@@ -14,7 +14,7 @@ from uuid import UUID
 
 from tinycrm_core import merge, rules
 from tinycrm_core.errors import Conflict, Forgotten, NotFound, Retry, TinyCRMError
-from tinycrm_core.events import Event, Identify, Ping
+from tinycrm_core.events import ChangeEmail, Event, Identify, Ping
 from tinycrm_core.ids import uuid7
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import Result
@@ -23,7 +23,7 @@ from tinycrm_core.store import Transaction
 from tinycrm_core.undo import undo_entries
 
 Answer: TypeAlias = Result | bool | TinyCRMError
-"""Of one event in a list: a Result for Identify, a bool for Ping, or why it was refused."""
+"""Of one event in a list: a Result for Identify, else a bool, or why it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Outcome:
     answers: list[Answer] = field(default_factory=list)
     created: list[tuple[UUID, str]] = field(default_factory=list)
     status_changes: list[StatusChange] = field(default_factory=list)
+    merged: list[MergeState] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -103,27 +104,71 @@ def apply_events(
     limits: Limits = LIMITS,
 ) -> Outcome:
     """Apply events of one product in their order; a refused one does not stop the others."""
+    outcome = Outcome()
+    context = rules.Context(project_id, now, None, via, batch, limits)
+    changes = [event for event in events if isinstance(event, ChangeEmail)]
+    if changes:
+        # All at once, so that two lists never lock the same people in different orders.
+        tx.load({*(event.email for event in events), *(event.new for event in changes)})
+    reports: list[Identify | Ping] = []
+    for event in events:
+        if isinstance(event, ChangeEmail):
+            _report(tx, reports, context, outcome)
+            reports = []
+            outcome.answers.append(_change(tx, event, context, outcome))
+        else:
+            reports.append(event)
+    _report(tx, reports, context, outcome)
+    return outcome
+
+
+def _report(
+    tx: Transaction, events: Sequence[Identify | Ping], context: rules.Context, outcome: Outcome
+) -> None:
+    """Apply events that leave addresses as they are."""
+    if not events:
+        return
     people = _People(tx.load({event.email for event in events}))
     unknown = dict.fromkeys(
         event.email for event in events if isinstance(event, Identify) and event.email not in people
     )
     refused, new_ids = _claim(tx, unknown) if unknown else (set(), {})
-    outcome = Outcome()
     for event in events:
         if isinstance(event, Ping):
-            outcome.answers.append(_ping(people, event, project_id, now))
+            outcome.answers.append(_ping(people, event, context.project_id, context.now))
         elif event.email in refused:
             outcome.answers.append(
                 Forgotten("email: this person asked to be forgotten; nothing was stored")
             )
         else:
             new_id = new_ids.get(event.email)
-            theirs = rules.Context(project_id, now, new_id, via, batch, limits)
+            theirs = context if new_id is None else replace(context, new_id=new_id)
             outcome.answers.append(_identify(people, event, theirs, outcome))
     writes = people.writes()
     if writes:
         tx.save(writes)
-    return outcome
+
+
+def _change(
+    tx: Transaction, event: ChangeEmail, context: rules.Context, outcome: Outcome
+) -> Answer:
+    """Whether the person has the new address now; an event that comes again changes nothing."""
+    found = tx.load((event.email, event.new))
+    state, owner = found.get(event.email), found.get(event.new)
+    if state is None:
+        return False
+    if owner is not None and owner.id == state.id and event.email != state.email:
+        return True  # changed before, and perhaps once more since
+    at = context.now if event.at is None else cast(int, event.at)
+    if owner is not None and owner.id != state.id and not event.merge and owner.created_at < at:
+        return False
+    try:
+        merged = change_email(tx, event.email, event.new, now=context.now, via=context.via)
+    except Forgotten as error:
+        return error
+    if merged is not None:
+        outcome.merged.append(merged)
+    return True
 
 
 def _claim(tx: Transaction, unknown: Iterable[str]) -> tuple[set[str], dict[str, UUID]]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Unpack
-from uuid import UUID
 
 from tinycrm_core.account import Account, clean_account
-from tinycrm_core.apply import Answer
 from tinycrm_core.background import Background
+from tinycrm_core.bound import BoundProject
 from tinycrm_core.delivery import OnError, Stats
 from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import NotSupported
-from tinycrm_core.events import Event, Fields, Identify, Ping, When
+from tinycrm_core.events import Fields, When
 from tinycrm_core.limits import LIMITS, Limits
-from tinycrm_core.model import Json, Result
+from tinycrm_core.model import Result
 from tinycrm_core.opening import open_http, open_spool, open_store
 from tinycrm_core.people import Customers
 from tinycrm_core.query_text import FilterLike
@@ -32,113 +29,7 @@ if TYPE_CHECKING:
     from tinycrm_core.transfer import ImportReport
 
 
-class BoundProject:
-    """One product: what it calls when people sign up, pay, leave or come by.
-
-    The `slug` is empty where a server tells the product by the API key.
-    """
-
-    def __init__(self, crm: TinyCRM, slug: str) -> None:
-        self._crm = crm
-        self.slug = slug
-
-    def __repr__(self) -> str:
-        return f"<BoundProject {self.slug}>"
-
-    def identify(
-        self,
-        email: str,
-        *,
-        name: str | None = None,
-        status: str | None = None,
-        params: Mapping[str, Json] | None = None,
-        set_once: Mapping[str, Json] | None = None,
-        unset: Iterable[str] | None = None,
-        at: When = None,
-        active: bool = True,
-    ) -> Result:
-        """Store what is known about a person; what is left out is left alone.
-
-        `at` is the event time (naive means UTC): older events never undo newer ones. Without it
-        the call counts as newer than everything known. `active=False` for imports and webhooks,
-        which are nobody's activity. Raises InvalidEmail, InvalidStatus, InvalidParams,
-        InvalidTime, InvalidInput or Forgotten, and then nothing is written.
-
-        In the background the Result is `queued`, the time is that of the call, and only bad
-        input is raised.
-        """
-        queue = self._crm.queue
-        if queue is not None:
-            return queue.identify(
-                self.slug, email, name, status, params, set_once, unset, at, active
-            )
-        event = Identify(
-            email,
-            name=name,
-            status=status,
-            params=params,
-            set_once=set_once,
-            unset=unset,
-            at=at,
-            active=active,
-            limits=self._crm.limits,
-        )
-        (answer,) = self.send([event])
-        if isinstance(answer, Result):
-            return answer
-        raise _error(answer)
-
-    def ping(self, email: str, at: When = None) -> bool:
-        """Somebody was active. False, and nothing else, for people this product does not know.
-
-        True in the background, where nobody knows yet.
-        """
-        if self._crm.queue is not None:
-            return self._crm.queue.ping(self.slug, email, at)
-        (answer,) = self.send([Ping(email, at=at)])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer is True
-
-    async def aidentify(self, email: str, **fields: Unpack[Fields]) -> Result:
-        """`identify` for coroutines; what could wait is done in a thread."""
-        if self._crm.queue is not None:
-            return self.identify(email, **fields)
-        return await asyncio.to_thread(self.identify, email, **fields)
-
-    async def aping(self, email: str, at: When = None) -> bool:
-        """`ping` for coroutines."""
-        if self._crm.queue is not None:
-            return self.ping(email, at)
-        return await asyncio.to_thread(self.ping, email, at)
-
-    def send(
-        self, events: Sequence[Event], *, via: str | None = None, batch: UUID | None = None
-    ) -> list[Answer]:
-        """Apply a list of events in one transaction, at once, in the background too.
-
-        The answers come in order: a Result, a bool for a Ping, or the error of that event alone.
-        On a server a transaction has 500 events, and `batch` and `via` are not known there.
-        Raises Undelivered if the server takes nothing.
-        """
-        transport = self._crm.transport
-        if isinstance(transport, StoreTransport):
-            return transport.send(self.slug, events, via=via or self._crm.via, batch=batch)
-        return transport.send(self.slug, events)
-
-    def preview(self, events: Sequence[Event]) -> list[Answer]:
-        """What `send` would answer; nothing is written. Raises NotSupported on a server."""
-        transport = self._crm.transport
-        if isinstance(transport, StoreTransport):
-            return transport.preview(self.slug, events)
-        raise NotSupported("a client of a server cannot preview")
-
-
 _pairing = threading.RLock()
-
-
-def _error(answer: object) -> Exception:
-    return answer if isinstance(answer, Exception) else AssertionError("an event got no answer")
 
 
 class TinyCRM:
@@ -328,6 +219,10 @@ class TinyCRM:
     def ping(self, email: str, at: When = None) -> bool:
         """`BoundProject.ping` of the product this client is bound to."""
         return self.bound.ping(email, at)
+
+    def change_email(self, old: str, new: str, *, merge: bool = True, at: When = None) -> bool:
+        """`BoundProject.change_email` of the product this client is bound to."""
+        return self.bound.change_email(old, new, merge=merge, at=at)
 
     async def aidentify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`identify` for coroutines."""

@@ -1,4 +1,4 @@
-"""Identify and Ping: the same validated value in a call, a queue, an HTTP body and a CSV row."""
+"""Events: the same validated value in a call, a queue, an HTTP body and a CSV row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from datetime import date, datetime
 from typing import Any, ClassVar, TypeAlias, TypedDict
 
 from tinycrm_core.email import canonical
-from tinycrm_core.errors import InvalidInput, InvalidParams, InvalidStatus, InvalidTime
+from tinycrm_core.errors import (
+    InvalidEmail,
+    InvalidInput,
+    InvalidParams,
+    InvalidStatus,
+    InvalidTime,
+)
 from tinycrm_core.limits import LIMITS, Limits, check_size, clean_key, clean_params, clean_text
 from tinycrm_core.model import Json, Status
 from tinycrm_core.times import LATEST, from_micros, to_micros
@@ -169,16 +175,50 @@ class Ping:
         put(self, "id", _clean_id(self.id))
 
 
-Event: TypeAlias = Identify | Ping
+def _clean_new(value: object) -> str:
+    try:
+        return canonical(value)
+    except InvalidEmail as error:
+        raise InvalidEmail(f"new: {error.message}", field="new") from None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEmail:
+    """Somebody has the address `new` instead of `email`. `at` as in `Identify`.
+
+    If `new` is somebody else's, both become one person; without `merge` only if they were first
+    heard of after `at`, as by a login that came before this event.
+    """
+
+    type: ClassVar[str] = "change_email"
+
+    email: str
+    new: str
+    _: KW_ONLY
+    merge: bool = True
+    at: When = None
+    id: str | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "email", canonical(self.email))
+        put(self, "new", _clean_new(self.new))
+        if type(self.merge) is not bool:
+            raise InvalidInput("merge: expected true or false", field="merge")
+        if self.at is not None:
+            put(self, "at", _micros(self.at))
+        put(self, "id", _clean_id(self.id))
+
+
+Event: TypeAlias = Identify | Ping | ChangeEmail
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """The wire form: the arguments that were given, with `at` as ISO 8601 and a `type`."""
-    names = ("email", "at", "id") if isinstance(event, Ping) else _IDENTIFY
     body: dict[str, Any] = {"type": event.type}
-    for name in names:
+    for name in _FIELDS[event.type]:
         value = getattr(event, name)
-        if value is None or (name == "active" and value is True):
+        if value is None or (name in _TRUE_UNLESS_SAID and value is True):
             continue
         if name in _TIMES:
             value = from_micros(value).isoformat()
@@ -191,7 +231,14 @@ _IDENTIFY = (
     "at", "active", "id", "joined", "seen",
 )  # fmt: skip
 _TIMES = ("at", "joined", "seen")
-_FIELDS = {"identify": _IDENTIFY, "ping": ("email", "at", "id")}
+_TRUE_UNLESS_SAID = ("active", "merge")
+_FIELDS = {
+    "identify": _IDENTIFY,
+    "ping": ("email", "at", "id"),
+    "change_email": ("email", "new", "merge", "at", "id"),
+}
+TYPES = tuple(_FIELDS)
+"""What `type` may say on the wire."""
 
 
 def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS) -> Event:
@@ -204,22 +251,26 @@ def from_json(body: object, *, type: str | None = None, limits: Limits = LIMITS)
     fields = dict(body)
     kind = fields.pop("type", type)
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise InvalidInput("type: expected identify or ping", field="type")
+        raise InvalidInput(f"type: expected {', '.join(TYPES)}", field="type")
     unknown = sorted(str(name) for name in fields if name not in _FIELDS[kind])
     if unknown:
         name, known = ascii(unknown[0])[1:-1][:60], ", ".join(_FIELDS[kind])
         raise InvalidInput(f"{name}: unknown field; {kind} takes {known}", field=unknown[0])
-    if "email" not in fields:
-        raise InvalidInput("email: missing", field="email")
+    for name in ("email", "new") if kind == "change_email" else ("email",):
+        if name not in fields:
+            raise InvalidInput(f"{name}: missing", field=name)
     for name in _TIMES:
         if not isinstance(fields.get(name), str | None):
             raise InvalidInput(f"{name}: expected ISO 8601 text", field=name)
     if kind == "ping":
         return Ping(**fields)
+    if kind == "change_email":
+        return ChangeEmail(**fields)
     return Identify(**fields, limits=limits)
 
 
 __all__ = [
-    "MAX_NAME", "STATUSES", "Event", "Fields", "Identify", "Ping", "When",
+    "MAX_NAME", "STATUSES", "TYPES", "ChangeEmail", "Event", "Fields", "Identify",
+    "Ping", "When",
     "clean_name", "clean_status", "from_json", "to_json",
 ]  # fmt: skip

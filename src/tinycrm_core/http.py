@@ -234,7 +234,7 @@ def _answers(body: bytes, count: int) -> list[Answer]:
 def _answer(result: Any) -> Answer:
     if "error" in result:
         return _error(result["error"])
-    if result["type"] == "ping":
+    if "known" in result:
         return result["known"] is True
     return Result(
         result["action"], UUID(result["customer_id"]), result["joined"], tuple(result["changed"])

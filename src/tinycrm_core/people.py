@@ -211,7 +211,7 @@ class Customers:
                 tx, kept, absorbed, now=times.now(), via=self._account.via
             )
         )
-        self._merged(record)
+        signals.merged(self._account.sender, record)
         return record.id
 
     def undo_merge(self, merge_id: UUID | str) -> MergeState:
@@ -233,7 +233,7 @@ class Customers:
         )
         if record is None:
             return None
-        self._merged(record)
+        signals.merged(self._account.sender, record)
         return record.id
 
     def delete(self, email: str, *, forget: bool = False) -> bool:
@@ -253,17 +253,6 @@ class Customers:
             return _export(tx, state)
 
         return self._account.read(work)
-
-    def _merged(self, record: MergeState) -> None:
-        signals.send(
-            signals.customers_merged,
-            self._account.sender,
-            merge_id=record.id,
-            keep_id=record.keep_id,
-            absorb_id=record.absorb_id,
-            keep=record.keep_email,
-            absorb=record.absorb_emails[0],
-        )
 
     def _ask(self, filter: FilterLike, question: Callable[[Transaction, Any], T]) -> T:
         def work(tx: Transaction) -> T:

@@ -15,6 +15,8 @@ from tinycrm_core.errors import NotSupported
 if TYPE_CHECKING:
     from blinker import Signal
 
+    from tinycrm_core.state import MergeState
+
 _log = logging.getLogger("tinycrm")
 
 
@@ -53,3 +55,16 @@ def send(signal: Signal, sender: object, **what: object) -> None:
             receiver(sender, **what)
         except Exception:
             _log.exception("a receiver of a TinyCRM signal failed")
+
+
+def merged(sender: object, record: MergeState) -> None:
+    """Tell of a merge that is stored."""
+    send(
+        customers_merged,
+        sender,
+        merge_id=record.id,
+        keep_id=record.keep_id,
+        absorb_id=record.absorb_id,
+        keep=record.keep_email,
+        absorb=record.absorb_emails[0],
+    )

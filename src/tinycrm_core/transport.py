@@ -159,6 +159,8 @@ class StoreTransport:
                 email=email,
                 project=project,
             )
+        for merged in outcome.merged:
+            signals.merged(self._account.sender, merged)
         for change in outcome.status_changes:
             signals.send(
                 signals.status_changed,

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from tinycrm_core.client import BoundProject
+from tinycrm_core.bound import BoundProject
 from tinycrm_core.errors import TinyCRMError
 from tinycrm_core.events import Identify
 from tinycrm_integrations.users import UserMapping

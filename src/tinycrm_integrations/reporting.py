@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_core.errors import InvalidInput, NotFound, NotSupported, StoreError
-from tinycrm_core.events import Event, Identify, Ping, clean_status
+from tinycrm_core.errors import InvalidInput, NotSupported, StoreError
+from tinycrm_core.events import ChangeEmail, Event, Identify, Ping, clean_status
+from tinycrm_core.remote import RemoteStore
 from tinycrm_integrations.asides import start
 from tinycrm_integrations.guard import Guard
 from tinycrm_integrations.users import (
@@ -26,11 +24,11 @@ from tinycrm_integrations.users import (
 )
 
 FLUSH = 10.0
-"""Seconds that a change of address waits for what was queued before it."""
+"""Seconds that a deletion waits for what was queued before it."""
 PAUSES = (1.0, 5.0, 25.0)
 """Seconds before it is tried again while the database cannot be used."""
 
-OnDelete = Literal["churn", "delete", "keep"]
+OnDelete = Literal["churn", "delete", "forget", "keep"]
 
 
 class Reporter:
@@ -40,8 +38,9 @@ class Reporter:
     constructor raises or waits. `mapping` makes an event of a user; `signup_status` is what a
     sign-up reports (None: nothing); a person is pinged once in `ping_interval` seconds and process
     (0: never). `on_delete` says what the deletion of a user does to the person: `churn` sets the
-    status on this product, `delete` erases the person from all products, `keep` does nothing.
-    Raises InvalidInput, InvalidStatus or NotSupported.
+    status on this product, `delete` erases the person from all products, `forget` also refuses
+    the address from then on, `keep` does nothing. Raises InvalidInput, InvalidStatus, or
+    NotSupported for a client without a product and for deletions on a server.
     """
 
     def __init__(
@@ -63,6 +62,11 @@ class Reporter:
         if isinstance(ping_interval, bool) or not isinstance(ping_interval, int | float):
             raise InvalidInput("ping_interval: expected seconds", field="ping_interval")
         crm.bound  # noqa: B018 - raises NotSupported without a product
+        if on_delete in ("delete", "forget") and isinstance(crm.store, RemoteStore):
+            raise NotSupported(
+                f"on_delete: a server erases nobody for the key of one product, so {on_delete!r} "
+                "needs a database; 'churn' and 'keep' work everywhere"
+            )
         self.crm = crm.in_background()
         self.guard = guard or Guard()
         self.mapping = mapping
@@ -108,32 +112,26 @@ class Reporter:
         """A user has another address now, the one in `person`.
 
         If it belongs to somebody already, both become one person where `may_merge` says that the
-        user has shown to own it; otherwise the address is reported like any other.
+        user has shown to own it; otherwise, and always on a server, the address is reported like
+        any other.
         """
         if person is None:
             return
-
-        changed = datetime.now(UTC)
-
-        def rename(crm: TinyCRM) -> None:
-            owner = None if may_merge else crm.customers.get(person.email)
-            # Nobody else's: free, the user's own, or first heard of since, by a login under it.
-            is_theirs = owner is None or owner.created_at >= changed
-            if is_theirs or owner == crm.customers.get(old):
-                crm.customers.change_email(old, person.email)
-
-        self._aside(hook, rename, lambda: self.updated(person, hook))
+        with self.guard(hook):
+            self._send(ChangeEmail(old, person.email, merge=may_merge))
+        self.updated(person, hook)
 
     def deleted(self, email: str | None, hook: str = "deletion") -> None:
         """The user with this address is gone."""
-        if email is None or self._on_delete == "keep":
+        if email is None:
             return
-        self._told.clear()
-        with self.guard(hook):
-            if self._on_delete == "churn":
+        if self._on_delete != "keep":
+            self._told.clear()
+        if self._on_delete == "churn":
+            with self.guard(hook):
                 self._send(Identify(email, status="churned", active=False))
-        if self._on_delete == "delete":
-            self._aside(hook, lambda crm: crm.customers.delete(email))
+        elif self._on_delete != "keep":
+            self._aside(hook, email)
 
     def visited(self, user: Any, hook: str = "ping") -> None:
         """A user whom the host has loaded already is here; loads nothing itself."""
@@ -163,34 +161,27 @@ class Reporter:
         if queue is not None:
             queue.send(self.crm.bound.slug, [event])
 
-    def _aside(
-        self,
-        hook: str,
-        work: Callable[[TinyCRM], object],
-        afterwards: Callable[[], None] = lambda: None,
-    ) -> None:
-        """What is no event, done in a thread and after the events that are queued."""
+    def _aside(self, hook: str, email: str) -> None:
+        """A deletion is no event: it is done in a thread, after the events that are queued."""
 
         def run() -> None:
             with self.guard(hook):
-                self._patiently(work)
-            afterwards()
+                self.crm.flush(FLUSH)
+                self._erase(email)
 
         with self.guard(hook):
             start(run)
 
-    def _patiently(self, work: Callable[[TinyCRM], object]) -> None:
-        self.crm.flush(FLUSH)
-        # Not known yet, or a server that takes events and nothing else.
-        with suppress(NotFound, NotSupported):
-            for pause in PAUSES:
-                try:
-                    work(self.crm)
-                except StoreError:
-                    time.sleep(pause)
-                else:
-                    return
-            work(self.crm)
+    def _erase(self, email: str) -> None:
+        forget = self._on_delete == "forget"
+        for pause in PAUSES:
+            try:
+                self.crm.customers.delete(email, forget=forget)
+            except StoreError:
+                time.sleep(pause)
+            else:
+                return
+        self.crm.customers.delete(email, forget=forget)
 
 
 def _is_expired(user: Any) -> bool:

@@ -101,7 +101,7 @@ def _events() -> list[dict[str, Any]]:
         ),
         _route(
             "events",
-            "Report several of either, with a result for each, in order",
+            "Report a list of events, with a result for each, in order",
             _json(schemas.RESULTS),
             body=schemas.BATCH,
             key=_WRITE,

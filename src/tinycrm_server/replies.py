@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tinycrm_core import errors
+from tinycrm_core.apply import Answer
+from tinycrm_core.events import Event
 from tinycrm_core.keys import redact
 from tinycrm_core.model import Customer, Json, Project, Result
 from tinycrm_core.state import KeyState
@@ -165,11 +167,13 @@ def key_json(key: KeyState, project: str | None) -> dict[str, Any]:
     }
 
 
-def outcome_json(outcome: Result | bool | errors.TinyCRMError) -> dict[str, Any]:
-    """What one event did: an identify, a ping, or the error of that event alone."""
+def outcome_json(event: Event | errors.TinyCRMError, outcome: Answer) -> dict[str, Any]:
+    """What one event did, or the error of that event alone."""
+    if isinstance(event, errors.TinyCRMError):
+        return problem_of(event)
     match outcome:
         case bool():
-            return {"type": "ping", "known": outcome}
+            return {"type": event.type, "known": outcome}
         case Result():
             return {
                 "type": "identify",

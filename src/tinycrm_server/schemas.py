@@ -65,9 +65,11 @@ IDENTIFY: Schema = {
 SENT: Schema = {"sent_at": TIME, "project": SLUG}
 """What a body says of itself rather than of an event."""
 
+CHANGE_EMAIL: Schema = {**PING, "new": EMAIL, "merge": FLAG}
 TYPED = [
-    shape({"type": {"const": kind}, **fields}, "type", "email")
-    for kind, fields in (("identify", IDENTIFY), ("ping", PING))
+    shape({"type": {"const": "identify"}, **IDENTIFY}, "type", "email"),
+    shape({"type": {"const": "ping"}, **PING}, "type", "email"),
+    shape({"type": {"const": "change_email"}, **CHANGE_EMAIL}, "type", "email", "new"),
 ]
 BATCH = shape({"events": listed({"oneOf": TYPED}, maxItems=MAX_BATCH), **SENT}, "events")
 
@@ -90,7 +92,8 @@ IDENTIFIED = whole(
     }
 )
 PINGED = whole({"type": {"const": "ping"}, "known": FLAG})
-RESULTS = whole({"results": listed({"anyOf": [IDENTIFIED, PINGED, ERROR]})})
+RENAMED = whole({"type": {"const": "change_email"}, "known": FLAG})
+RESULTS = whole({"results": listed({"anyOf": [IDENTIFIED, PINGED, RENAMED, ERROR]})})
 
 MEMBERSHIP = whole(
     {

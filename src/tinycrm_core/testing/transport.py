@@ -72,6 +72,24 @@ class TransportContract:
         assert on(crm).last_active_at == day(3)
         assert crm.customers.get(BOB) is None
 
+    def test_another_address_is_the_same_person(self, crm: TinyCRM, reporting: TinyCRM) -> None:
+        reporting.identify(ALICE, status="paid")
+        assert reporting.change_email(ALICE, "new@example.com") is True
+        reporting.identify("new@example.com", name="Alice")
+        arrived(reporting)
+        found = person(crm, ALICE)
+        assert (found.email, found.aliases, found.name) == ("new@example.com", (ALICE,), "Alice")
+        assert crm.customers.count() == 1
+
+    def test_an_address_that_may_be_somebody_elses_stays_theirs(
+        self, crm: TinyCRM, reporting: TinyCRM
+    ) -> None:
+        crm.project("news").identify(BOB, at=day(1))
+        reporting.identify(ALICE, at=day(1))
+        reporting.change_email(ALICE, BOB, merge=False)
+        arrived(reporting)
+        assert {each.email for each in crm.customers.find()} == {ALICE, BOB}
+
     def test_bad_input_is_refused_at_the_call(self, crm: TinyCRM, reporting: TinyCRM) -> None:
         nan: dict[str, Json] = {"a": float("nan")}
         with pytest.raises(InvalidInput, match="email"):
@@ -82,6 +100,8 @@ class TransportContract:
             reporting.identify(ALICE, params=nan)
         with pytest.raises(InvalidInput, match="at: not an ISO 8601"):
             reporting.ping(ALICE, at="yesterday")
+        with pytest.raises(InvalidInput, match="new: email"):
+            reporting.change_email(ALICE, "nobody")
         arrived(reporting)
         assert crm.customers.count() == 0
 

@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from tinycrm_core.background import QUEUED
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import TinyCRMError
-from tinycrm_core.events import Event, Fields, Identify, Ping, When
+from tinycrm_core.events import ChangeEmail, Event, Fields, Identify, Ping, When
 from tinycrm_core.model import Result
 from tinycrm_integrations.django import conf, opened
 from tinycrm_integrations.django.opened import guard
@@ -19,9 +19,9 @@ from tinycrm_integrations.django.opened import guard
 class ProjectClient:
     """The client that the settings describe, opened when first used.
 
-    `identify` and `ping` check their input at once. Inside a transaction of the database that the
-    settings name, else the default one, they wait for its commit, and a rollback undoes them.
-    Everything else is the `TinyCRM` itself.
+    `identify`, `ping` and `change_email` check their input at once. Inside a transaction of the
+    database that the settings name, else the default one, they wait for its commit, and a rollback
+    undoes them. Everything else is the `TinyCRM` itself.
     """
 
     def identify(self, email: str, **fields: Unpack[Fields]) -> Result:
@@ -40,6 +40,15 @@ class ProjectClient:
         if self._waits(found, Ping(email, at=at)):
             return True
         result = found.crm.ping(email, at)
+        found.settle()
+        return result
+
+    def change_email(self, old: str, new: str, *, merge: bool = True, at: When = None) -> bool:
+        """As `TinyCRM.change_email` in the background."""
+        found = opened.current()
+        if self._waits(found, ChangeEmail(old, new, merge=merge, at=at)):
+            return True
+        result = found.crm.change_email(old, new, merge=merge, at=at)
         found.settle()
         return result
 

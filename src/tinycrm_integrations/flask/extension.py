@@ -9,7 +9,7 @@ import flask
 
 from tinycrm_core import client
 from tinycrm_core.errors import InvalidInput, NotSupported
-from tinycrm_core.events import Fields, Identify, Ping, When
+from tinycrm_core.events import ChangeEmail, Fields, Identify, Ping, When
 from tinycrm_integrations import settings
 from tinycrm_integrations.flask.commits import ended
 from tinycrm_integrations.flask.signals import Listening
@@ -141,6 +141,17 @@ class TinyCRM:
             state.reporter.crm.ping(email, at)
         else:
             Ping(email, at=at)
+
+    def change_email(self, old: str, new: str) -> None:
+        """A user of the current application has another address. Raises as `identify`.
+
+        Where it is somebody else's already, they stay two people.
+        """
+        state = self.state
+        if state.is_on:
+            state.reporter.crm.change_email(old, new, merge=False)
+        else:
+            ChangeEmail(old, new)
 
     def user_deleted(self, email: str) -> None:
         """Call this when the user with this address was deleted, after the commit.

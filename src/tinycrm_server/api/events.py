@@ -1,8 +1,9 @@
-"""What products report: identify, ping, and several of either."""
+"""What products report: identify, ping, and lists of events."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from tinycrm_core import events
 from tinycrm_core.errors import InvalidInput, TinyCRMError
-from tinycrm_core.events import Identify, Ping
+from tinycrm_core.events import TYPES, ChangeEmail, Event
 from tinycrm_core.times import from_micros, now, to_micros
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import Refused, check_members, read_json
@@ -48,7 +49,7 @@ def add_events(router: APIRouter, keys: Keys) -> None:
             if isinstance(each, TinyCRMError):
                 await note_rejected(request, 200, each.code, each.message)
                 break
-        return as_json({"results": [outcome_json(each) for each in outcomes]})
+        return as_json({"results": list(map(outcome_json, read, outcomes))})
 
 
 async def _one(keys: Keys, request: Request, kind: str) -> Response:
@@ -66,7 +67,7 @@ async def _one(keys: Keys, request: Request, kind: str) -> Response:
     [outcome] = await run_in_threadpool(apply, keys, writer, [event])
     if isinstance(outcome, TinyCRMError):
         raise outcome
-    return as_json(outcome_json(outcome))
+    return as_json(outcome_json(event, outcome))
 
 
 def _check_project(body: dict[str, object], writer: Caller) -> None:
@@ -105,14 +106,18 @@ def read_sent(sent_at: object, field: str = "sent_at") -> int | None:
 
 def read_event(
     body: object, kind: str | None, sent: int | None, received: int
-) -> Identify | Ping | TinyCRMError:
-    """The event of a body, with the sender's clock corrected, or what is wrong with it."""
+) -> Event | TinyCRMError:
+    """The event of a body, with the sender's clock corrected, or what is wrong with it.
+
+    A key of one product renames people and merges none: the other one may be everybody else's.
+    """
     try:
         if isinstance(body, Mapping) and not isinstance(body.get("type", kind or ""), str):
-            raise InvalidInput("type: expected identify or ping", field="type")
+            raise InvalidInput(f"type: expected {', '.join(TYPES)}", field="type")
         if isinstance(body, Mapping):
             body = {**body, **_settled(body, sent, received)}
-        return events.from_json(body, type=kind)
+        event = events.from_json(body, type=kind)
+        return replace(event, merge=False) if isinstance(event, ChangeEmail) else event
     except TinyCRMError as error:
         return error
 

@@ -1,4 +1,4 @@
-"""What is no event and so has to be done beside the queue: other addresses and deletions."""
+"""Other addresses, in their order among what is queued, and deletions, beside it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 
 from tests.integrations.fastapi.conftest import Customers
 from tests.integrations.flask.conftest import eventually
-from tinycrm_core import Identify, Limits, StoreError
+from tinycrm_core import Identify, Limits, NotSupported, StoreError
 from tinycrm_core.client import TinyCRM
+from tinycrm_core.keys import new_key
 from tinycrm_integrations import reporting
 from tinycrm_integrations.reporting import Reporter
 
@@ -35,19 +36,14 @@ def test_an_address_changed_right_after_the_sign_up_is_changed(
 
 
 def test_a_login_that_overtakes_the_change_of_address_is_the_same_person(
-    reporter: Reporter, customers: Customers, monkeypatch: pytest.MonkeyPatch
+    reporter: Reporter, customers: Customers
 ) -> None:
     reporter.signed_up(Identify(OLD))
     assert customers.of(reporter)
-    flush = reporter.crm.flush
-
-    def overtaken(timeout: float | None = None) -> bool:
-        reporter.logged_in(Identify(NEW))
-        return flush(timeout)
-
-    monkeypatch.setattr(reporter.crm, "flush", overtaken)
+    reporter.crm.queue._interval = 60  # type: ignore[union-attr]
     change(reporter)
-    eventually(lambda: OLD not in customers.of(reporter))
+    customers.crm.project("notes").identify(NEW)
+    assert set(customers.of(reporter)) == {NEW}
     assert [each.aliases for each in customers.of(reporter).values()] == [(OLD,)]
 
 
@@ -69,26 +65,39 @@ def test_somebody_unknown_is_known_under_the_new_address(
     assert reporter.guard.failures == {}
 
 
-def test_a_database_that_comes_back_gets_the_change_after_all(
-    reporter: Reporter, customers: Customers, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("on_delete", ["delete", "forget"])
+def test_a_database_that_comes_back_gets_the_deletion_after_all(
+    on_delete: Any, customers: Customers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reporting, "PAUSES", (0.01, 0.01, 0.01))
-    reporter.signed_up(Identify(OLD))
-    assert customers.of(reporter)
     tried: list[int] = []
-    begin = reporter.crm.store.begin
+    with TinyCRM(customers.url, project="notes") as crm:
+        reporter = Reporter(crm, on_delete=on_delete)
+        reporter.signed_up(Identify(OLD))
+        assert customers.of(reporter)
+        begin = crm.store.begin
 
-    def failing(account: str, *, write: bool = True) -> Any:
-        if threading.current_thread().name == "tinycrm aside" and len(tried) < 2:
-            tried.append(1)
-            raise StoreError("down")
-        return begin(account, write=write)
+        def failing(account: str, *, write: bool = True) -> Any:
+            if threading.current_thread().name == "tinycrm aside" and len(tried) < 2:
+                tried.append(1)
+                raise StoreError("down")
+            return begin(account, write=write)
 
-    monkeypatch.setattr(reporter.crm.store, "begin", failing)
-    change(reporter)
-    eventually(lambda: NEW in customers.of(reporter))
-    assert len(tried) == 2
-    assert len(customers.of(reporter)) == 1
+        monkeypatch.setattr(crm.store, "begin", failing)
+        reporter.deleted(OLD)
+        eventually(lambda: not customers.of(reporter))
+        assert len(tried) == 2
+        reporter.signed_up(Identify(OLD))
+        assert crm.in_background().flush(20) is (on_delete == "delete")
+        assert crm.customers.count() == (on_delete == "delete")
+
+
+def test_a_server_erases_nobody_for_one_product() -> None:
+    with TinyCRM(api_key=new_key("proj").secret, url="https://crm.example.com") as crm:
+        for on_delete in ("delete", "forget"):
+            with pytest.raises(NotSupported, match="on_delete: a server erases nobody"):
+                Reporter(crm, on_delete=on_delete)  # type: ignore[arg-type]
+        assert Reporter(crm, on_delete="keep")
 
 
 EXITING = """
@@ -128,8 +137,7 @@ def test_a_deletion_with_no_thread_to_be_had_is_a_line_in_the_log(
         deleting = Reporter(crm, on_delete="delete")
         monkeypatch.setattr(threading.Thread, "start", start)
         deleting.deleted(OLD)
-        deleting.email_changed(OLD, Identify(NEW), may_merge=True)
-        assert deleting.guard.failures == {"deletion": 1, "email change": 1}
+        assert deleting.guard.failures == {"deletion": 1}
 
 
 def test_a_client_with_room_for_more_takes_more(customers: Customers) -> None:
