@@ -8,6 +8,7 @@ the order of their event times gives, so the order in which they arrive cannot m
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from tinycrm_core.model import ABSENT, Json
@@ -51,6 +52,30 @@ def known_at(membership: MembershipState, key: str) -> int:
     """The newest time a key has heard of; 0 when it has not."""
     once = membership.marks.once.get(key)
     return max(written_at(membership, key) or 0, once[-1][0] if once else 0)
+
+
+def newest_at(membership: MembershipState) -> int:
+    """The newest time any key has heard of; 0 when none has."""
+    marks = membership.marks
+    if not marks:
+        return membership.params_at
+    once = (writes[-1][0] for writes in marks.once.values())
+    return max(membership.params_at, *marks.at.values(), *marks.gone.values(), *once)
+
+
+def overwritten(
+    membership: MembershipState, values: Mapping[str, Json], at: int
+) -> tuple[dict[str, Json], int, Marks]:
+    """`Registers.pack` after values newer than `newest_at`, where nothing is gone or `set_once`.
+
+    What most calls write: nothing has to be weighed, so it is done at once.
+    """
+    known = membership.marks.at
+    before = {
+        key: known.get(key, membership.params_at) for key in membership.params if key not in values
+    }
+    marks = Marks(before) if before else NO_MARKS
+    return {**membership.params, **values}, at, marks
 
 
 class Registers:

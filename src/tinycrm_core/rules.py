@@ -17,8 +17,16 @@ from uuid import UUID
 from tinycrm_core.events import STATUSES, Identify
 from tinycrm_core.limits import LIMITS, Limits, check_size
 from tinycrm_core.model import ABSENT, Json
-from tinycrm_core.registers import KeyWrite, Registers, known_at, same, written_at
-from tinycrm_core.state import DEFAULT_AT, CustomerState, Entry, MembershipState
+from tinycrm_core.registers import (
+    KeyWrite,
+    Registers,
+    known_at,
+    newest_at,
+    overwritten,
+    same,
+    written_at,
+)
+from tinycrm_core.state import DEFAULT_AT, CustomerState, Entry, MembershipState, immutable
 
 _RANK = {status: rank for rank, status in enumerate(STATUSES)}
 
@@ -51,38 +59,38 @@ def settle(state: CustomerState | None, project_id: int, event: Identify, now: i
 
     Without `at` that is now, or just after what is known of the field if some clock was ahead.
     """
-    at = cast("int | None", event.at)
-    if at is not None:
-        at = max(at, DEFAULT_AT + 1)
+    given = cast("int | None", event.at)
+    at = max(now if given is None else given, DEFAULT_AT + 1)
     membership = state.memberships.get(project_id) if state else None
-    params: list[KeyWrite]
-    if at is None and membership is not None:
-        m = membership  # for the closure, in which it cannot be None
-
-        def time(key: str) -> int:
-            return max(now, known_at(m, key) + 1)
-
-        params = [(key, value, time(key)) for key, value in (event.params or {}).items()]
-        params += [(key, ABSENT, time(key)) for key in event.unset or ()]
-        # A call that is made now and finds the key has nothing to offer to the future either.
-        new = ((key, value) for key, value in (event.set_once or {}).items() if key not in m.params)
-        once = [(key, value, time(key)) for key, value in new]
-        status_at = max(now, m.status_at + 1)
-    else:
-        status_at = max(now, DEFAULT_AT + 1) if at is None else at
-        params = [(key, value, status_at) for key, value in (event.params or {}).items()]
-        params += [(key, ABSENT, status_at) for key in event.unset or ()]
-        once = [(key, value, status_at) for key, value in (event.set_once or {}).items()]
-    name_at = max(now, (state.name_at if state else DEFAULT_AT) + 1) if at is None else at
-    seen_at = now if at is None else at
+    once = event.set_once or {}
+    name_at = status_at = at
+    ahead = None
+    if given is None and state is not None:
+        name_at = max(at, state.name_at + 1)
+        if membership is not None:
+            status_at = max(at, membership.status_at + 1)
+            # A call that is made now and finds the key has nothing to offer to the future either.
+            once = {key: value for key, value in once.items() if key not in membership.params}
+            ahead = membership if newest_at(membership) >= at else None
+    params = _timed(event.params or {}, at, ahead)
+    if event.unset:
+        params += _timed(dict.fromkeys(event.unset, ABSENT), at, ahead)
+    seen_at = now if given is None else at
     return Writes(
-        joined_at=seen_at if event.joined is None else cast(int, event.joined),
-        active_at=_newest(cast("int | None", event.seen), seen_at if event.active else None),
-        name=(event.name, name_at) if event.name else None,
-        status=(event.status, status_at) if event.status else None,
-        params=params,
-        once=once,
+        seen_at if event.joined is None else cast(int, event.joined),
+        _newest(cast("int | None", event.seen), seen_at if event.active else None),
+        (event.name, name_at) if event.name else None,
+        (event.status, status_at) if event.status else None,
+        params,
+        _timed(once, at, ahead) if once else [],
     )
+
+
+def _timed(values: Mapping[str, Json], at: int, ahead: MembershipState | None) -> list[KeyWrite]:
+    """Each key with its value and time; `ahead` is a membership that knows later ones."""
+    if ahead is None:
+        return [(key, value, at) for key, value in values.items()]
+    return [(key, value, max(at, known_at(ahead, key) + 1)) for key, value in values.items()]
 
 
 def write_membership(
@@ -97,15 +105,10 @@ def write_membership(
     if before is None:
         effect.changes["status"] = _change(ABSENT, status, DEFAULT_AT, status_at)
     params, params_at, marks = membership.params, membership.params_at, membership.marks
-    if before is None and _is_plain(writes):
-        params = {key: value for key, value, _ in writes.params}
-        params_at = writes.params[0][2]
-        for key, value, at in writes.params:
-            effect.changes[f"params.{key}"] = {"new": value, "at": at}
-        return MembershipState(
-            writes.joined_at, writes.active_at, status, status_at, params, params_at
-        )
-    if writes.params or writes.once:
+    if _is_plain(membership, writes):
+        values = {key: value for key, value, _ in writes.params}
+        params, params_at, marks = overwritten(membership, values, writes.params[0][2])
+    elif writes.params or writes.once:
         registers = Registers(membership)
         too_late = [
             (key, value)
@@ -128,16 +131,18 @@ def write_membership(
         marks,
     )
     if writes.params or writes.once:
-        _note_params(before, after, writes, effect)
+        _note_params(membership, after, writes, effect)
     return after
 
 
-def _is_plain(writes: Writes) -> bool:
-    """Whether there are only values, all of one time, each of its own key: nothing to weigh."""
-    params = writes.params
-    if not params or writes.once:
+def _is_plain(membership: MembershipState, writes: Writes) -> bool:
+    """Whether there are only values, newer than all that stands: nothing has to be weighed."""
+    params, marks = writes.params, membership.marks
+    if not params or writes.once or marks.gone or marks.once:
         return False
     at = params[0][2]
+    if at <= newest_at(membership):
+        return False
     for _, value, each_at in params:
         if each_at != at or value is ABSENT:
             return False
@@ -158,13 +163,12 @@ def _write_status(m: MembershipState, writes: Writes, effect: Effect) -> tuple[s
 
 
 def _note_params(
-    before: MembershipState | None, after: MembershipState, writes: Writes, effect: Effect
+    before: MembershipState, after: MembershipState, writes: Writes, effect: Effect
 ) -> None:
-    old_params = before.params if before else {}
     for key, at in {key: at for key, _, at in (*writes.params, *writes.once)}.items():
-        old, new = old_params.get(key, ABSENT), after.params.get(key, ABSENT)
+        old, new = before.params.get(key, ABSENT), after.params.get(key, ABSENT)
         if not same(old, new):
-            old_at = (written_at(before, key) if before else None) or DEFAULT_AT
+            old_at = written_at(before, key) or DEFAULT_AT
             effect.changes[f"params.{key}"] = _change(old, new, old_at, at)
 
 
@@ -210,7 +214,7 @@ def write(state: CustomerState, project_id: int, writes: Writes, effect: Effect)
     )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Context:
     """What an event needs besides itself: the clock and through what it came.
 

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 from uuid import UUID
 
 from tinycrm_core.model import Json
+
+T = TypeVar("T")
 
 DEFAULT_AT = 0
 """The event time of a value nobody wrote: older than any explicit one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def immutable(cls: type[T]) -> type[T]:
+    """A dataclass that a type checker takes for a frozen one.
+
+    Frozen by Python as well it would take four times as long to make, and every event makes seven.
+    """
+    return dataclass(slots=True, unsafe_hash=True)(cls)
+
+
+@immutable
 class Marks:
     """Event times of single param keys, where the membership's `params_at` does not tell.
 
@@ -58,7 +69,7 @@ class Marks:
 NO_MARKS = Marks()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MembershipState:
     """One person on one product. Keys of `params` without a mark were written at `params_at`."""
 
@@ -97,7 +108,7 @@ class MembershipState:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CustomerState:
     """One person. `emails` holds the primary address first, then every alias.
 
@@ -142,7 +153,7 @@ class CustomerState:
         return cls(UUID(ident), tuple(emails), created_at, name, name_at, states)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Entry:
     """One history row as stored.
 
@@ -166,7 +177,7 @@ class Entry:
     batch: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Write:
     """One person to save: `before` None is a new person, `after` None deletes everything."""
 
@@ -175,7 +186,7 @@ class Write:
     entries: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ProjectState:
     """One product as stored. `id` is never given to another product of the account.
 
@@ -190,7 +201,7 @@ class ProjectState:
     place: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MergeState:
     """One merge: `strands` are the original people that moved from `absorb_id` to `keep_id`.
 
@@ -215,7 +226,7 @@ class MergeState:
         return self.group_id or self.id
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SegmentState:
     """A filter saved under a name, as text."""
 
@@ -224,7 +235,7 @@ class SegmentState:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class KeyState:
     """One API key as stored: only the hash; `project_id` None is an account key with `scope`."""
 
@@ -240,7 +251,7 @@ class KeyState:
     revoked_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class BatchState:
     """One import: where it came from and what it did (`totals`)."""
 
@@ -253,7 +264,7 @@ class BatchState:
     undone_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ParamKeyState:
     """A params key seen on a product: how many memberships have it, by type, with samples.
 

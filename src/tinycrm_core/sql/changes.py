@@ -13,7 +13,7 @@ from tinycrm_core.params import param_instant, walk
 from tinycrm_core.query import SORT_TEXT
 from tinycrm_core.sql.columns import LONGEST_PATH, dumps, stored_path
 from tinycrm_core.sql.registry import Registry
-from tinycrm_core.sql.standings import standing
+from tinycrm_core.sql.standings import stand_equally, standing
 from tinycrm_core.state import CustomerState, Entry, MembershipState, Write
 from tinycrm_core.text import fold, search_key
 
@@ -32,6 +32,7 @@ class Encoding:
 
 
 _SCALARS = {str, int, float, bool}
+_NOTHING: frozenset[Value] = frozenset()
 SQLITE = Encoding(lambda ident: ident.bytes, dumps, lambda number: number)
 
 
@@ -90,7 +91,7 @@ class Changes:
             renamed
             or before.strands is not after.strands
             or before.created_at != after.created_at
-            or standing(before.memberships) != standing(after.memberships)
+            or not stand_equally(before.memberships, after.memberships)
         ):
             self.customers.append(_columns(after) + key)
         elif (seen := after.last_seen_at) != before.last_seen_at or after.name_at != before.name_at:
@@ -167,14 +168,10 @@ class Changes:
             self._params(was.params if was else {}, now.params, key)
 
     def _params(self, old: Mapping[str, Json], new: Mapping[str, Json], key: Row) -> None:
-        if not old and not new:
-            return
-        if old and new:
-            old, new = (
-                {k: v for k, v in old.items() if not (k in new and _same(v, new[k]))},
-                {k: v for k, v in new.items() if not (k in old and _same(v, old[k]))},
-            )
-        before, after = set(self._values(key[1], old, -1)), set(self._values(key[1], new, 1))
+        differing = {k: v for k, v in old.items() if not (k in new and _same(v, new[k]))}
+        fresh = {k: v for k, v in new.items() if k in differing or k not in old}
+        before = set(self._values(key[1], differing, -1)) if differing else _NOTHING
+        after = set(self._values(key[1], fresh, 1)) if fresh else _NOTHING
         number = self.encoding.number
         for rows, values in (
             (self.gone_values, before - after),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -182,7 +183,7 @@ def _merge(row: RowMapping) -> MergeState:
 
 def key_state(row: RowMapping) -> KeyState:
     """An API key from a row of its table."""
-    names: Sequence[str] = [name for name in KeyState.__slots__ if name not in ("id", "hash")]
+    names = [each.name for each in fields(KeyState) if each.name not in ("id", "hash")]
     return KeyState(
         id=row["key_id"], hash=bytes(row["hash"]), **{name: row[name] for name in names}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from sqlalchemy import ColumnElement, delete, func, literal, select, update
 
@@ -50,7 +50,7 @@ class Projects(Directory):
             project = replace(project, id=fresh)
         last = max((each.place for each in self.projects()), default=0)
         project = replace(project, place=last + 1)
-        names = [name for name in ProjectState.__slots__ if name != "id"]
+        names = [each.name for each in fields(project) if each.name != "id"]
         values = {name: getattr(project, name) for name in names}
         self._put(self.tables.projects, {"project_id": project.id, **values})
         self._projects = None

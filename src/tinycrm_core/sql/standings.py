@@ -35,6 +35,13 @@ def standing(memberships: Mapping[int, MembershipState]) -> str | None:
     return text if len(text) <= LONGEST else None
 
 
+def stand_equally(one: Mapping[int, MembershipState], other: Mapping[int, MembershipState]) -> bool:
+    """Whether the products and statuses are the same."""
+    return one.keys() == other.keys() and all(
+        membership.status == other[number].status for number, membership in one.items()
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What is known of one membership."""
