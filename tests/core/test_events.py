@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tinycrm_core import InvalidInput, InvalidStatus, Limits
-from tinycrm_core.events import Identify, Ping, clean_status, from_json, to_json
+from tinycrm_core.events import ChangeEmail, Identify, Ping, clean_status, from_json, to_json
 
 ANN = "ann@example.com"
 FULL = Identify(
@@ -52,6 +52,16 @@ def test_json_holds_only_what_was_given() -> None:
         "at": "1970-01-01T00:00:00+00:00",
     }
     assert from_json({"email": ANN}, type="ping") == Ping(ANN)
+    changed = ChangeEmail("Ann@Example.com", "b@example.com", merge=False, id="1")
+    assert to_json(changed) == {
+        "type": "change_email",
+        "email": ANN,
+        "new": "b@example.com",
+        "merge": False,
+        "id": "1",
+    }
+    assert from_json(to_json(changed)) == changed
+    assert "merge" not in to_json(ChangeEmail(ANN, ANN))
 
 
 @pytest.mark.parametrize(
@@ -59,13 +69,17 @@ def test_json_holds_only_what_was_given() -> None:
     [
         ([], "object"),
         (None, "object"),
-        ({"email": ANN}, "identify or ping"),
-        ({"type": "delete", "email": ANN}, "identify or ping"),
+        ({"email": ANN}, "identify, ping, change_email"),
+        ({"type": "delete", "email": ANN}, "identify, ping, change_email"),
         ({"type": "identify"}, "email: missing"),
         ({"type": "identify", "email": ANN, "stauts": "paid"}, "stauts: unknown field"),
         ({"type": "ping", "email": ANN, "status": "paid"}, "status: unknown field"),
         ({"type": "ping", "email": ANN, 1: 2}, "unknown field"),
         ({"type": "identify", "email": ANN, "at": 5}, "at: expected ISO 8601"),
+        ({"type": "change_email", "email": ANN}, "new: missing"),
+        ({"type": "change_email", "email": ANN, "new": "b@"}, "new: email"),
+        ({"type": "change_email", "email": ANN, "new": ANN, "merge": 1}, "merge: expected true"),
+        ({"type": "change_email", "email": ANN, "new": ANN, "name": "x"}, "name: unknown field"),
         ({"type": "identify", "email": ANN, "joined": {}}, "joined: expected ISO 8601"),
         ({"type": "identify", "email": ANN, "id": ""}, "1 to 128"),
         ({"type": "ping", "email": ANN, "id": "x" * 129}, "1 to 128"),
