@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Unpack
+from typing import Protocol, Unpack
 from uuid import UUID
 
 from tinycrm_core.apply import Answer
+from tinycrm_core.background import Background
 from tinycrm_core.errors import NotSupported
 from tinycrm_core.events import ChangeEmail, Event, Fields, Identify, Ping, When
+from tinycrm_core.limits import Limits
 from tinycrm_core.model import Json, Result
-from tinycrm_core.transport import StoreTransport
+from tinycrm_core.transport import StoreTransport, Transport
 
-if TYPE_CHECKING:
-    from tinycrm_core.client import TinyCRM
+
+class Sender(Protocol):
+    """What a product reports through: a client, which may get a queue later."""
+
+    queue: Background | None
+    transport: Transport
+    limits: Limits
+    via: str
 
 
 class BoundProject:
@@ -23,7 +31,7 @@ class BoundProject:
     The `slug` is empty where a server tells the product by the API key.
     """
 
-    def __init__(self, crm: TinyCRM, slug: str) -> None:
+    def __init__(self, crm: Sender, slug: str) -> None:
         self._crm = crm
         self.slug = slug
 
