@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tinycrm_core.client import TinyCRM
-from tinycrm_core.errors import InvalidInput
 from tinycrm_server.replies import as_json
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -34,17 +33,15 @@ def health_router(crm: TinyCRM) -> APIRouter:
 
 
 class Metrics:
-    """Counts of calls by route, method and status, and how long they took."""
+    """Counts of calls by route, method and status, and how long they took.
+
+    Where PROMETHEUS_MULTIPROC_DIR names a folder, which `run` sees to with several workers, the
+    counts of all of them, also of those that have ended, are shown as one.
+    """
 
     def __init__(self) -> None:
-        try:
-            import prometheus_client
-        except ImportError:
-            raise InvalidInput(
-                "TINYCRM_METRICS_TOKEN: /metrics needs prometheus-client; "
-                "pip install 'tinycrm[server,metrics]'",
-                field="TINYCRM_METRICS_TOKEN",
-            ) from None
+        import prometheus_client
+
         self._library: Any = prometheus_client
         self._registry = prometheus_client.CollectorRegistry()
         self._seconds = prometheus_client.Histogram(

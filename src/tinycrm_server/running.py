@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-from contextlib import suppress
+import tempfile
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import uvicorn
@@ -44,10 +45,28 @@ def run(app: ASGIApp | None, listening: socket.socket, settings: Settings) -> No
     """Answer on a socket until SIGTERM or Ctrl-C; then finish what has begun.
 
     With several workers, or without `app`, each process makes its own from the environment, which
-    is set here to these settings; one that dies is replaced.
+    is set here to these settings; one that dies is replaced. Several count calls together, for
+    their limits and their metrics.
     """
-    if app is None:
-        os.environ.update(_environment(settings))
+    with ExitStack() as ending:
+        if app is None:
+            if settings.workers > 1:
+                settings = _shared(settings, ending)
+            os.environ.update(_environment(settings))
+        _serve(app, listening, settings)
+
+
+def _shared(settings: Settings, ending: ExitStack) -> Settings:
+    """Settings with a place for what the workers count, which goes with the server."""
+    folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="tinycrm-"))
+    if settings.metrics_token is not None:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+    if settings.rate_storage or os.name != "posix":
+        return settings
+    return settings.model_copy(update={"rate_storage": f"file://{folder}/rates"})
+
+
+def _serve(app: ASGIApp | None, listening: socket.socket, settings: Settings) -> None:
     config = uvicorn.Config(
         app or "tinycrm_server.running:from_environment",
         factory=app is None,

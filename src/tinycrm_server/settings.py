@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from limits import parse
@@ -10,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tinycrm_core.errors import InvalidInput
+from tinycrm_server.rates import open_storage
 
 PREFIX = "TINYCRM_"
 
@@ -39,8 +41,8 @@ class Settings(BaseSettings):
     """Calls from one network address."""
     rate_logins: str = "10/minute"
     """Failed logins for one owner from one address."""
-    rate_storage: str = "memory://"
-    """Where calls are counted: this process, or redis://… for all of them together."""
+    rate_storage: str = ""
+    """Where calls are counted, if not by all workers of this server together."""
     session_idle_hours: Annotated[float, Field(gt=0)] = 12
     session_hours: Annotated[float, Field(gt=0)] = 24 * 7
     stop_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
@@ -72,6 +74,19 @@ class Settings(BaseSettings):
             parse(value)
         return value
 
+    @field_validator("rate_storage")
+    @classmethod
+    def _clean_storage(cls, value: str) -> str:
+        open_storage(value)
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _have_metrics(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and find_spec("prometheus_client") is None:
+            raise ValueError("needs prometheus-client; pip install 'tinycrm[server,metrics]'")
+        return value
+
 
 def read_settings(**given: Any) -> Settings:
     """The settings of the environment; what is `given` and not None comes before it.
@@ -83,4 +98,6 @@ def read_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         name = PREFIX + str(first["loc"][0]).upper()
-        raise InvalidInput(f"{name}: {first['msg']}", field=name) from None
+        raise InvalidInput(
+            f"{name}: {first['msg'].removeprefix('Value error, ')}", field=name
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,12 @@ def live() -> Iterator[Live]:
             server.keys[name] = crm.keys.create(slug, label=name).secret
         server.keys["read"] = crm.keys.create(scope="read").secret
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database that several processes can share."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/crm.db"
+    url: str = request.getfixturevalue("fresh_postgres_url")
+    return url

@@ -26,8 +26,9 @@ WRONG = "This address and this password do not belong together."
 class LoginDoor:
     """Lets owners in; each looks at one of their accounts at a time.
 
-    `rates` counts failed logins for one address from one network address as `login`: whoever
-    guesses is slowed down, and the owner still gets in from elsewhere.
+    `rates` counts attempts for one address from one network address as `login`, before anything is
+    computed and until one succeeds: whoever guesses is slowed down, also by many attempts at once,
+    and the owner still gets in from elsewhere.
     """
 
     menu: Menu = (("account", "Account", "/account"),)
@@ -113,7 +114,7 @@ class LoginDoor:
         place = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
         who = place, address(request)
         try:
-            self._rates.check("login", *who)
+            self._rates.take("login", *who)
         except Refused as error:
             wrong = f"Too many attempts. Try again in {error.wait} seconds."
             answer = _form(request, 429, wrong, email, form.get("next", ""))
@@ -121,15 +122,9 @@ class LoginDoor:
             return answer
         owner = self.owners.log_in(email, password)
         if owner is None or not owner.accounts:
-            self._count(who)
             return _form(request, 401, WRONG, email, form.get("next", ""))
+        self._rates.forget("login", *who)
         return self.enter(request, owner, safe_next(form.get("next", "/")))
-
-    def _count(self, who: tuple[str, str]) -> None:
-        try:
-            self._rates.take("login", *who)
-        except Refused:
-            return
 
     def _account(self, request: Request, visitor: Visitor, wrong: str = "") -> Response:
         owner = self.owners.get(visitor.actor)
@@ -153,10 +148,10 @@ class LoginDoor:
             return go(request, "/login")
         who = owner.email, address(request)
         try:
-            self._rates.check("login", *who)
+            self._rates.take("login", *who)
             if self.owners.log_in(owner.email, form.get("password", "")) is None:
-                self._count(who)
                 return self._account(request, visitor, "This is not your password.")
+            self._rates.forget("login", *who)
             self.owners.set_password(owner.email, form.get("new", ""))
         except Refused as error:
             return self._account(

@@ -1,0 +1,126 @@
+"""Several processes that are one server to whoever asks: limits and metrics."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.server.processes import Running, key_for, serve, until
+from tinycrm_core.client import TinyCRM
+from tinycrm_server.bodies import Refused
+from tinycrm_server.counts import ROWS, FileStorage
+from tinycrm_server.owners.owners import Owners
+from tinycrm_server.owners.tables import Place
+from tinycrm_server.rates import Rates
+
+ALICE = {"email": "alice@example.com"}
+
+
+def at_once(calls: int, call: Callable[[], int]) -> Counter[int]:
+    """The statuses of calls that several clients make, so that every worker has some of them."""
+    found: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(call() for _ in range(calls // 4)))
+        for _ in range(4)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(100)
+    assert len(found) == calls
+    return Counter(found)
+
+
+def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
+    """Whoever answers the scrape, and also what a worker counted that has died since."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    headers = key_for(where)
+    token = {"Authorization": "Bearer scraper"}
+
+    def counted(running: Running) -> float:
+        status, _, body = running.ask("GET", "/metrics", headers=token)
+        assert status == 200
+        line = r'_count\{method="POST",route="/v1/ping",status="200"\} (\S+)'
+        return sum(map(float, re.findall(line, body.decode())))
+
+    with serve(where, tmp_path, "--workers", "2", TINYCRM_METRICS_TOKEN="scraper") as running:
+        until(lambda: len(running.workers()) == 2)
+        assert at_once(40, lambda: running.ask("POST", "/v1/ping", ALICE, headers)[0]) == {200: 40}
+        until(lambda: counted(running) == 40)
+        assert {counted(running) for _ in range(12)} == {40}
+        before = running.workers()
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: len(set(running.workers()) - set(before)) == 1)
+        until(lambda: counted(running) == 40)
+        assert {counted(running) for _ in range(12)} == {40}
+
+
+def test_r4_a_limit_is_one_for_all_workers(tmp_path: Path) -> None:
+    """R4: neither a key nor an address gets more by reaching several processes."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    headers = key_for(where)
+    settings = {"TINYCRM_RATE_PER_KEY": "30/day", "TINYCRM_RATE_PER_ADDRESS": "50/day"}
+    with serve(where, tmp_path, "--workers", "3", **settings) as running:
+        until(lambda: len(running.workers()) == 3)
+        found = at_once(60, lambda: running.ask("POST", "/v1/ping", ALICE, headers)[0])
+        assert found[200] in (30, 31), found  # a day may end meanwhile, and lets one more in
+        assert found[200] + found[429] == 60
+        found = at_once(20, lambda: running.ask("GET", "/v1/nothing")[0])
+        assert found[404] == 0, found
+
+
+def test_d7_guesses_are_counted_by_all_workers_and_at_once(tmp_path: Path) -> None:
+    """D7: many attempts in the same moment are no way around the limit."""
+    where = f"sqlite:///{tmp_path}/crm.db"
+    with TinyCRM(where) as crm:
+        Owners(Place(crm.store)).add("me@example.com", "correct horse battery")
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    form = urlencode({"email": "me@example.com", "password": "something else"})
+    with serve(where, tmp_path, "--workers", "2", TINYCRM_RATE_LOGINS="5/day") as running:
+        until(lambda: len(running.workers()) == 2)
+        found = at_once(24, lambda: running.ask("POST", "/login", form.encode(), sent)[0])
+        assert found[401] in (5, 6), found
+        assert found[401] + found[429] == 24
+
+
+def test_a_file_of_counts_is_bounded_and_forgets(tmp_path: Path) -> None:
+    """R5: one size for any number of names; a window ends; the fullest bucket keeps the latest."""
+    path = tmp_path / "rates"
+    storage = FileStorage(f"file://{path}")
+    size = path.stat().st_size
+    for n in range(20_000):
+        assert storage.acquire_sliding_window_entry(f"name {n}", 1, 60)
+    assert path.stat().st_size == size
+    kept = sum(storage.get_sliding_window(f"name {n}", 60)[2] for n in range(20_000))
+    assert kept > 19_000
+    for n in range(50 * ROWS):
+        storage.incr(f"brief {n}", 0)
+    assert sum(storage.get(f"brief {n}") for n in range(50 * ROWS)) == 0
+    assert storage.incr("one", 60) == 1
+    assert FileStorage(f"file://{path}").incr("one", 60, 4) == 5
+    storage.clear("another")
+    assert storage.get("one") == 5
+    storage.clear("one")
+    assert storage.get("one") == 0
+
+
+def test_a_storage_that_fails_stops_neither_calls_nor_counting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each process counts for itself until it can be reached again, and says so once."""
+    rates = Rates({"key": "3/day"}, f"file://{tmp_path}/rates")
+    rates.take("key", "a")
+    os.close(rates._limiter.storage._file)  # type: ignore[attr-defined]
+    for _ in range(3):
+        rates.take("key", "a")
+    with pytest.raises(Refused):
+        rates.take("key", "a")
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
