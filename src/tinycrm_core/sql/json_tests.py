@@ -1,8 +1,8 @@
 """Tests on a value inside the params of a membership, in the JSON dialect of each engine.
 
 Every comparison asks for the type first: a string is never taken for a number, `true` is not 1,
-and no cast can fail. What stands in the JSON decides; only whether text is a date inside a span
-is looked up in the param values, because no engine reads ISO 8601 like `param_instant`.
+and no cast can fail. What stands in the JSON decides; only whether a date with a time is inside a
+span is looked up in the param values, because no engine reads ISO 8601 like `param_instant`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import (
@@ -54,8 +55,16 @@ if TYPE_CHECKING:
     from tinycrm_core.sql.compile import Clause, Scope
 
 _TEXT_ARRAY = ARRAY(Text)
+_EPOCH = date(1970, 1, 1)
+_DAY_MICROS = 86_400_000_000
+_FIRST_DAY, _AFTER_LAST_DAY = "0001-01-01", ":"
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
 """Keys that SQLite's paths can name in quotes: JSON writes them without an escape."""
+_EVERY_YEAR = (
+    "^[0-9]{4}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|"
+    "(0[13578]|1[02])-31)$"
+)
+"""The dates of every year: whether there is a 29 February is looked up."""
 
 
 def param_clause(path: Sequence[str], test: Test, scope: Scope, memberships: FromClause) -> Clause:
@@ -65,7 +74,10 @@ def param_clause(path: Sequence[str], test: Test, scope: Scope, memberships: Fro
     def in_spans(spans: Sequence[Span]) -> Clause:
         if not spans:
             return false()
-        return and_(value.is_text(), _has_instant(path, spans, scope, memberships))
+        days = or_(*(value.text_between(days_of(span)) for span in spans))
+        near = or_(*(value.text_between(days_of(span, margin=2)) for span in spans))
+        moment = and_(not_(value.is_day()), _has_instant(path, spans, scope, memberships))
+        return and_(near, or_(and_(value.is_day(), days), moment))
 
     match test:
         case Present():
@@ -140,6 +152,10 @@ class JsonValue(Protocol):
 
     def number_between(self, test: Numbers) -> Clause: ...
     def text_between(self, test: Strings) -> Clause: ...
+    def is_day(self) -> Clause:
+        """Surely a date without a time; not null where there is text."""
+        ...
+
     def contains(self, part: str) -> Clause: ...
     def starts(self, start: str) -> Clause: ...
 
@@ -199,6 +215,12 @@ class _SQLiteValue:
         low = None if test.low is None else literal(test.low, Text)
         high = None if test.high is None else literal(test.high, Text)
         return and_(self.is_text(), _between(self.atom, low, high, test))
+
+    def is_day(self) -> Clause:
+        # SQLite would read 30 February as 2 March.
+        same = func.date(self.atom).is_not_distinct_from(self.atom)
+        shape = self.atom.op("GLOB", is_comparison=True)("[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9]")
+        return and_(shape, same)
 
     def contains(self, part: str) -> Clause:
         return and_(self.is_text(), func.instr(self.atom, part) > 0)
@@ -283,11 +305,30 @@ class _PostgreSQLValue:
         high = None if test.high is None else literal(test.high, Text)
         return and_(self.is_text(), _between(self.text.collate("C"), low, high, test))
 
+    def is_day(self) -> Clause:
+        return self.text.regexp_match(_EVERY_YEAR)
+
     def contains(self, part: str) -> Clause:
         return and_(self.is_text(), func.strpos(self.text, literal(part, Text)) > 0)
 
     def starts(self, start: str) -> Clause:
         return and_(self.is_text(), func.starts_with(self.text, literal(start, Text)))
+
+
+def days_of(span: Span, margin: int = 0) -> Strings:
+    """The dates that begin inside the span, as text, with so many more days on both sides."""
+    first, after = span
+    low = _FIRST_DAY if first is None else max(_FIRST_DAY, _day(first, -margin))
+    return Strings(low, None if after is None else _day(after, margin), with_high=False)
+
+
+def _day(micros: int, further: int) -> str:
+    """The first day that begins then or later, and so many days on."""
+    number = -(-micros // _DAY_MICROS) + further
+    try:
+        return (_EPOCH + timedelta(number)).isoformat()
+    except OverflowError:
+        return _AFTER_LAST_DAY if number > 0 else ""
 
 
 def scalars(test: Equal) -> list[Any]:
