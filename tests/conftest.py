@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -17,6 +17,9 @@ import pytest
 import tinycrm_core
 from tests import postgres
 from tests.programs import program
+
+if TYPE_CHECKING:
+    from tests.hosts.processes import Hosts
 
 RUN = pytest.StashKey[Path]()
 ALONE = "TINYCRM_TEST_ALONE" in os.environ
@@ -123,3 +126,24 @@ def browser_type_launch_args() -> dict[str, Any]:
     arguments += ["--disable-background-networking", "--disable-component-update"]
     arguments += ["--disable-sync"]
     return {"executable_path": executable, "args": arguments}
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the sample portfolio, which hosts and browsers write to."""
+    from tinycrm_core.client import TinyCRM
+    from tinycrm_server.sample import load_sample
+
+    path = tmp_path_factory.mktemp("sample") / "crm.db"
+    with TinyCRM(f"sqlite:///{path}") as crm:
+        list(load_sample(crm))
+    return path
+
+
+@pytest.fixture(scope="session")
+def running(sample: Path) -> Iterator[Hosts]:
+    """Applications with the admin over the sample, each started when a test asks for it."""
+    from tests.hosts.processes import Hosts
+
+    with contextlib.ExitStack() as ending:
+        yield Hosts(sample, ending)

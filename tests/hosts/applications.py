@@ -1,6 +1,6 @@
-"""Small host applications with the admin mounted three times, and a server for each of them.
+"""Small host applications with the admin in several places, and a server for each of them.
 
-Run as a program it serves one of them: `python -m tests.hosts.applications KIND DATABASE-URL`
+Run as a program it serves one of them: `python -m tests.hosts.applications KIND SQLITE-FILE`
 prints the port and ends with its input.
 """
 
@@ -13,14 +13,29 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from starlette.requests import Request
+
+from tests.hosts import logins
 from tinycrm_core.client import TinyCRM
 
 OUTER = "/outer"
 """Where each application is mounted as a whole, as behind a proxy that strips this part."""
 
 BELOW = "/a/b"
+STAFF = "/staff"
+"""Where Django has it a second time, under its own rule for its own admin."""
+
+OWN_POLICY, NO_POLICY = "/own", "/none"
+"""Where the host sends a policy of its own instead of ours, and where nobody sends any."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+"""As much as the admin needs, and no more."""
+
 WHO = "X-Who"
-"""The header that stands for the host's own login: the name of whoever is let in."""
+"""The header that lets a plain client in, by a name, without the login of the host."""
 
 AT_ROOT = "X-At-Root"
 """The header that asks the second application of a kind, which has the admin at its root."""
@@ -34,13 +49,14 @@ def flask_application(crm: TinyCRM) -> Any:
 
     from tinycrm_integrations.flask.mount import admin_blueprint
 
-    def who() -> str | None:
-        return flask.request.headers.get(WHO)
+    def who() -> Any:
+        return flask.request.headers.get(WHO) or logins.flask_user()
 
     def application(at_root: bool) -> flask.Flask:
         app = flask.Flask("host")
         app.secret_key = "for tests only"
         CSRFProtect(app)
+        logins.add_flask_login(app)
         admin = admin_blueprint(crm, authorize=who)
         if at_root:
             app.register_blueprint(admin)
@@ -82,15 +98,21 @@ def django_project(crm: TinyCRM) -> None:
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
         MIDDLEWARE=[
             f"{__name__}.at_root",
+            "django.contrib.sessions.middleware.SessionMiddleware",
             "django.middleware.common.CommonMiddleware",
             "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
         ],
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        **logins.DJANGO_SETTINGS,
     )
     django.setup()
+    logins.make_django_owner()
+    from django.contrib.auth.views import LoginView
+
     urls.urlpatterns = [  # type: ignore[attr-defined]
         path("a/b/", include(admin_urls(crm, authorize=who))),
         path("staff/", include(admin_urls(crm))),
+        path("login/", LoginView.as_view(), name="login"),
     ]
     root.urlpatterns = [  # type: ignore[attr-defined]
         path("", include(admin_urls(crm, authorize=who)))
@@ -127,17 +149,19 @@ def django_asgi_application(crm: TinyCRM) -> Any:
 
 def starlette_application(crm: TinyCRM) -> Any:
     from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.routing import Mount
+    from starlette.routing import Mount, Route
 
     from tinycrm_integrations.starlette.mount import admin_routes
 
     async def who(request: Request) -> str | None:
-        return request.headers.get(WHO)
+        return request.headers.get(WHO) or request.session.get("user")
 
     routes = admin_routes(crm, authorize=who)
-    below, root = (Starlette(routes=[Mount(mount, routes=routes)]) for mount in (BELOW, "/"))
-    return behind_proxy(chosen(below, root))
+    bare = Mount(OWN_POLICY, routes=admin_routes(crm, authorize=who, headers={}))
+    login = Route(logins.LOGIN, logins.session_login, methods=["GET", "POST"])
+    below = Starlette(routes=[Mount(BELOW, routes=routes), bare, login])
+    root = Starlette(routes=[Mount("/", routes=routes)])
+    return behind_proxy(logins.with_sessions(with_policy(chosen(below, root))))
 
 
 def fastapi_application(crm: TinyCRM) -> Any:
@@ -145,13 +169,15 @@ def fastapi_application(crm: TinyCRM) -> Any:
 
     from tinycrm_integrations.fastapi.mount import admin_router
 
-    def who(name: str | None = Header(None, alias=WHO)) -> str | None:
-        return name
+    def who(request: Request, name: str | None = Header(None, alias=WHO)) -> str | None:
+        return name or request.session.get("user")
 
     below, root = FastAPI(openapi_url=None), FastAPI(openapi_url=None)
     below.include_router(admin_router(crm, authorize=who), prefix=BELOW)
+    below.include_router(admin_router(crm, authorize=who, headers={}), prefix=NO_POLICY)
+    below.add_route(logins.LOGIN, logins.session_login, methods=["GET", "POST"])
     root.include_router(admin_router(crm, authorize=who))
-    return behind_proxy(chosen(below, root))
+    return behind_proxy(logins.with_sessions(chosen(below, root)))
 
 
 def chosen(below: Any, root: Any) -> Any:
@@ -163,6 +189,22 @@ def chosen(below: Any, root: Any) -> Any:
         await app(scope, receive, send)
 
     return either
+
+
+def with_policy(app: Any) -> Any:
+    """The host's own policy, on the pages that come without ours."""
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            named = {name for name, _ in message.get("headers", ())}
+            if message["type"] == "http.response.start" and b"content-security-policy" not in named:
+                policy = (b"content-security-policy", POLICY.encode())
+                message = {**message, "headers": [*message["headers"], policy]}
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return guarded
 
 
 def behind_proxy(app: Any) -> Any:
@@ -188,12 +230,12 @@ ASGI: dict[str, Callable[[TinyCRM], Any]] = {
 KINDS = (*WSGI, *ASGI)
 
 
-def main(kind: str, url: str) -> None:
+def main(kind: str, database: str) -> None:
     """Serve until the input ends."""
     listening = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listening.getsockname()[1]}\n")
     sys.stdout.flush()
-    with TinyCRM(url) as crm:
+    with TinyCRM(f"sqlite:///{database}") as crm:
         serve = serve_wsgi if kind in WSGI else serve_asgi
         build = (WSGI | ASGI)[kind]
         threading.Thread(target=serve, args=(build(crm), listening), daemon=True).start()

@@ -9,7 +9,8 @@ from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import pytest
 
-from tests.hosts.conftest import MOUNTS, Host
+from tests.hosts.conftest import MOUNTS
+from tests.hosts.processes import Host, Hosts
 from tinycrm_core.client import TinyCRM
 from tinycrm_integrations.web.admin import Admin
 from tinycrm_integrations.web.render import HEADERS
@@ -88,7 +89,7 @@ def kind_of(host: Host, path: str) -> str:
 
 
 @pytest.mark.parametrize("mount", [each for each in MOUNTS if each])
-def test_the_bare_mount_leads_inside(running: dict[str, int], kind: str, mount: str) -> None:
+def test_the_bare_mount_leads_inside(running: Hosts, kind: str, mount: str) -> None:
     answer = Host(kind, running[kind], mount).get("")
     assert answer.status in (301, 307, 308)
     address = urlsplit(answer.headers["location"])
@@ -171,7 +172,7 @@ def test_d3_forms_of_other_sites_do_nothing(host: Host, sample: Path) -> None:
         )  # fmt: skip
 
 
-def test_every_host_sends_the_same_page(running: dict[str, int], kind: str, sample: Path) -> None:
+def test_every_host_sends_the_same_page(running: Hosts, kind: str, sample: Path) -> None:
     """Only the mount and the hidden field of forms differ."""
     for path in ("/", "/?q=status:paid", f"/customers/{somebody(sample)}"):
         pages = {

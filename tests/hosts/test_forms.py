@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.admin.page_forms import PageForm, forms
-from tests.hosts.conftest import Answer, Host
+from tests.hosts.processes import Host
 from tests.hosts.test_contract import somebody
+from tests.serving import Answer
 from tinycrm_core.client import TinyCRM
 
 CHECKING = {"flask": 400, "django-wsgi": 403, "django-asgi": 403}

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-
+from tests.serving import Answer, answering, ask
 from tinycrm_core.client import TinyCRM
 from tinycrm_server.app import create_app
 from tinycrm_server.pages.entrance import Entrance
 from tinycrm_server.pages.link import LinkDoor
 from tinycrm_server.settings import Settings
-
-
-@dataclass
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> Any:
-        return self.json["error"]
 
 
 @dataclass
@@ -73,14 +47,7 @@ class Live:
             sent.setdefault("Content-Type", "application/json")
         if key is not None:
             sent.setdefault("Authorization", f"Bearer {self.keys.get(key, key)}")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body, sent)
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read())
-        finally:
-            connection.close()
+        return ask(self.port, method, path, body, sent)
 
     def post(self, path: str, body: Any, key: str | None = "news", **options: Any) -> Answer:
         return self.ask("POST", path, body, key=key, **options)
@@ -104,26 +71,11 @@ def serving(
     announced: list[str] = []
     entrance = Entrance(announced.append)
     app = app or create_app(crm, door=LinkDoor(entrance), settings=settings)
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        root_path=root_path,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.01)
-    try:
-        yield Live(crm, entrance, listening.getsockname()[1], announced=announced)
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        listening.close()
+    options = {
+        "server_header": False,
+        "root_path": root_path,
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": proxies,
+    }
+    with answering(app, **options) as port:
+        yield Live(crm, entrance, port, announced=announced)
