@@ -45,10 +45,18 @@ export interface Pinged {
   error?: undefined;
 }
 
+export interface Changed {
+  type: "change_email";
+  /** False where there is nobody to rename, or the new address is somebody else's. */
+  known: boolean;
+  error?: undefined;
+}
+
 /** The promises never reject: what went wrong is in `error`. */
 export class TinyCRM {
   constructor(where: string, options?: Options);
   constructor(options: Options & { apiKey: string; url: string });
   identify(email: string, fields?: Fields): Promise<Identified | { error: Failure }>;
   ping(email: string, at?: Date | string): Promise<Pinged | { error: Failure }>;
+  changeEmail(email: string, next: string, at?: Date | string): Promise<Changed | { error: Failure }>;
 }

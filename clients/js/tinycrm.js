@@ -1,6 +1,7 @@
 // Reports people to a TinyCRM server. Works wherever there is fetch: Node, Deno, Bun, workers.
 // Keys are secrets of a backend; this is not for pages that visitors load.
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const fault = (code, thrown) => ({ code, message: String(thrown.message ?? thrown) });
 
 export class TinyCRM {
   #url;
@@ -30,6 +31,10 @@ export class TinyCRM {
     return this.#send("ping", { email, at });
   }
 
+  changeEmail(email, next, at) {
+    return this.#send("change_email", { email, new: next, at });
+  }
+
   // Never rejects: what went wrong is in `error` of the result. The event keeps the time of the
   // call, so that one which arrives late or twice changes nothing newer.
   async #send(kind, fields) {
@@ -56,11 +61,11 @@ export class TinyCRM {
           if (answer.status < 500 && ![408, 429].includes(answer.status)) break;
           wait = Math.min(answer.headers.get("retry-after") * 1000, 30000) || undefined;
         } catch (failure) {
-          error = { code: "network", message: String(failure.message ?? failure) };
+          error = fault("network", failure);
         }
       }
     } catch (failure) {
-      error = { code: "invalid", message: String(failure.message ?? failure) };
+      error = fault("invalid", failure);
     }
     try {
       onError?.(error);

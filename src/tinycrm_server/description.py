@@ -84,6 +84,8 @@ _WRITE = "project_key"
 def _events() -> list[dict[str, Any]]:
     one: dict[str, Any] = {**schemas.IDENTIFY, **schemas.SENT, "type": {"const": "identify"}}
     ping: dict[str, Any] = {**schemas.PING, **schemas.SENT, "type": {"const": "ping"}}
+    change: dict[str, Any] = {**schemas.CHANGE_EMAIL, **schemas.SENT}
+    change["type"] = {"const": "change_email"}
     return [
         _route(
             "identify",
@@ -97,6 +99,13 @@ def _events() -> list[dict[str, Any]]:
             "Report that somebody was there",
             _json(schemas.PINGED),
             body=schemas.shape(ping, "email"),
+            key=_WRITE,
+        ),
+        _route(
+            "change_email",
+            "Report that somebody has another address",
+            _json(schemas.RENAMED),
+            body=schemas.shape(change, "email", "new"),
             key=_WRITE,
         ),
         _route(
@@ -169,7 +178,7 @@ def _merges() -> list[dict[str, Any]]:
 def _projects() -> list[dict[str, Any]]:
     one, change = _json(schemas.PROJECT), schemas.PROJECT_CHANGE
     return [
-        _route("projects", "The products in their order, in which memberships stand too", _json(schemas.PROJECTS)),
+        _route("projects", "The products in their order", _json(schemas.PROJECTS)),
         _route("add_project", "Add a product", one, 201, body=schemas.NEW_PROJECT),
         _route("project", "One product", one, parameters=_PROJECT),
         _route(

@@ -73,15 +73,17 @@ def test_both_forms_report_people(runtime: list[str], live: Live) -> None:
         say(await two.identify("alice@example.com", { unset: ["plan"] }));
         say(await two.ping("alice@example.com"));
         say(await two.ping("nobody@example.com", new Date()));
+        say(await two.changeEmail("alice@example.com", "alice@chen.example"));
         """,
         key=live.keys["shop"],
         port=live.port,
     )
     assert [each.get("action", each.get("known")) for each in said] == [
-        "created", "updated", True, False,
+        "created", "updated", True, False, True,
     ]  # fmt: skip
     alice = live.crm.customers.get("alice@example.com")
     assert alice is not None
+    assert (alice.email, alice.aliases) == ("alice@chen.example", ("alice@example.com",))
     shop = alice.on("shop")
     assert shop is not None
     assert (alice.name, shop.status, shop.params) == ("Alice", "paid", {"source": "launch"})

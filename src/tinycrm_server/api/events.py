@@ -1,4 +1,4 @@
-"""What products report: identify, ping, and lists of events."""
+"""What products report: each kind of event by itself, and lists of them."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def add_events(router: APIRouter, keys: Keys) -> None:
     @router.post("/ping", **described("ping"))
     async def ping(request: Request) -> Response:
         return await _one(keys, request, "ping")
+
+    @router.post("/change_email", **described("change_email"))
+    async def change_email(request: Request) -> Response:
+        return await _one(keys, request, "change_email")
 
     @router.post("/events", **described("events"))
     async def batch(request: Request) -> Response:
