@@ -46,8 +46,8 @@ class Changes:
     customers: list[Row] = field(default_factory=list)
     seen: list[Row] = field(default_factory=list)
     gone: list[Row] = field(default_factory=list)
-    unsearched: list[Row] = field(default_factory=list)
-    searched: list[Row] = field(default_factory=list)
+    unsearched: list[Any] = field(default_factory=list)
+    searched: list[Any] = field(default_factory=list)
     emails: list[Row] = field(default_factory=list)
     lost_emails: list[Row] = field(default_factory=list)
     new_memberships: list[Row] = field(default_factory=list)
@@ -80,11 +80,11 @@ class Changes:
         key = (ident,)
         if after is None:
             self.gone.append(key)
-            self.unsearched.append(key)
+            self.unsearched.append(ident)
             return
         if before is None:
             self.new_customers.append(_columns(after) + key)
-            self.searched.append(key)
+            self.searched.append(ident)
             return
         renamed = before.emails != after.emails or before.name != after.name
         if (
@@ -97,8 +97,8 @@ class Changes:
         elif (seen := after.last_seen_at) != before.last_seen_at or after.name_at != before.name_at:
             self.seen.append((seen, after.name_at, *key))
         if renamed:
-            self.unsearched.append(key)
-            self.searched.append(key)
+            self.unsearched.append(ident)
+            self.searched.append(ident)
 
     def _emails(self, writes: Sequence[Write], claimed: Mapping[str, UUID]) -> None:
         moving = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection
@@ -47,19 +47,25 @@ class Direct:
         except sqlite3.Error as error:
             raise _wrapped(statement, values, error) from error
 
-    def run(self, statement: str, rows: Sequence[Row]) -> None:
-        """Run once for each row."""
+    def run(self, statement: str, values: Row = ()) -> None:
+        """Run once."""
         if self._driver is None:
-            values = rows[0] if len(rows) == 1 else list(rows)
             self._connection.exec_driver_sql(statement, values)
             return
         try:
-            if len(rows) == 1:
-                self._driver.execute(statement, rows[0])
-            else:
-                self._driver.executemany(statement, rows)
+            self._driver.execute(statement, values)
         except sqlite3.Error as error:
-            raise _wrapped(statement, rows, error) from error
+            raise _wrapped(statement, values, error) from error
+
+    def run_many(self, statement: str, rows: Iterable[Row]) -> None:
+        """Run once for each row, of which there is one at least."""
+        if self._driver is None:
+            self._connection.exec_driver_sql(statement, list(rows))
+            return
+        try:
+            self._driver.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise _wrapped(statement, (), error) from error
 
 
 def _wrapped(statement: str, values: Any, error: sqlite3.Error) -> Exception:

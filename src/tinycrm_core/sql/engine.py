@@ -147,8 +147,8 @@ def begin_sqlite(connection: Connection, *, write: bool) -> None:
     """
     direct = Direct(connection)
     if direct.in_transaction:
-        direct.run("ROLLBACK", [()])  # the host's engine has begun one of the wrong kind
-    direct.run("BEGIN IMMEDIATE" if write else "BEGIN", [()])
+        direct.run("ROLLBACK")  # the host's engine has begun one of the wrong kind
+    direct.run("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _create(target: str | URL, synchronous: str) -> Engine:

@@ -59,14 +59,15 @@ _BY_EMAIL = f"""
 _BY_ID = f"{_PEOPLE} WHERE c.account_id = ?1 AND c.customer_id IN (?)"
 _TAKEN = "SELECT email FROM tinycrm_customer_emails WHERE account_id = ?1 AND email IN (?)"
 
-_UNSEARCH = """
-INSERT INTO tinycrm_search (tinycrm_search, rowid, search)
-SELECT 'delete', row_id, search FROM tinycrm_customers WHERE account_id = ? AND customer_id = ?
+# One statement for many people: for each statement that selects, FTS5 writes out what it has.
+_SEARCHED = """
+SELECT {} row_id, search FROM tinycrm_customers WHERE account_id = ?1 AND customer_id IN (?)
+ORDER BY row_id
 """
-_SEARCH = """
-INSERT INTO tinycrm_search (rowid, search)
-SELECT row_id, search FROM tinycrm_customers WHERE account_id = ? AND customer_id = ?
+_UNSEARCH = f"""
+INSERT INTO tinycrm_search (tinycrm_search, rowid, search) {_SEARCHED.format("'delete',")}
 """
+_SEARCH = f"INSERT INTO tinycrm_search (rowid, search) {_SEARCHED.format('')}"
 _NEW_CUSTOMER = """
 INSERT INTO tinycrm_customers (account_id, email, name, name_at, email_key, name_key, search,
     created_at, last_seen_at, project_count, standing, strands, customer_id)
@@ -139,10 +140,10 @@ class SQLitePeople:
         self, slug: str, secret: bytes | None, opening: Sequence[str] = ()
     ) -> Sequence[Sequence[Any]]:
         for each in opening:
-            self._direct.run(each, [()])
+            self._direct.run(each)
         rows = self._direct.fetch(_ACCOUNT, (slug,))
         if not rows and secret is not None:
-            self._direct.run(_NEW_ACCOUNT, [(slug, secret, now())])
+            self._direct.run(_NEW_ACCOUNT, (slug, secret, now()))
             rows = self._direct.fetch(_ACCOUNT, (slug,))
         return rows
 
@@ -169,27 +170,30 @@ class SQLitePeople:
     def _in_chunks(
         self, statement: str, account_id: int, values: Iterable[Any]
     ) -> Iterator[Sequence[Any]]:
-        remaining = iter(values)
-        while chunk := tuple(islice(remaining, _CHUNK)):
-            text = _with_marks(statement, len(chunk))
-            yield from self._direct.fetch(text, (account_id, *chunk))
+        for text, each in _chunks(statement, account_id, values):
+            yield from self._direct.fetch(text, each)
 
     def save(self, account_id: int, changes: Changes) -> None:
         account, direct = (account_id,), self._direct
 
         def run(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-            if rows:
-                direct.run(statement, [account + row for row in rows])
+            if len(rows) == 1:
+                direct.run(statement, account + rows[0])
+            elif rows:
+                direct.run_many(statement, (account + row for row in rows))
 
-        if self._has_trigrams:
-            run(_UNSEARCH, changes.unsearched)
+        def search(statement: str, idents: Sequence[Any]) -> None:
+            if self._has_trigrams:
+                for text, values in _chunks(statement, account_id, idents):
+                    direct.run(text, values)
+
+        search(_UNSEARCH, changes.unsearched)
         run(_NEW_CUSTOMER, changes.new_customers)
         run(_CUSTOMER, changes.customers)
         run(_SEEN, changes.seen)
         run(_EMAIL, changes.emails)
         run(_LOST_EMAIL, changes.lost_emails)
-        if self._has_trigrams:
-            run(_SEARCH, changes.searched)
+        search(_SEARCH, changes.searched)
         run(_GONE_MEMBERSHIP, changes.gone_memberships)
         run(_NEW_MEMBERSHIP, changes.new_memberships)
         run(_MEMBERSHIP, changes.memberships)
@@ -214,9 +218,18 @@ class SQLitePeople:
     ) -> None:
         key = (account_id, project_id)
         if gone := [(*key, row[0]) for row in rows if row[1] <= 0]:
-            self._direct.run(_GONE_PARAM_KEY, gone)
+            self._direct.run_many(_GONE_PARAM_KEY, gone)
         if kept := [key + row for row in rows if row[1] > 0]:
-            self._direct.run(_SAVE_PARAM_KEYS, kept)
+            self._direct.run_many(_SAVE_PARAM_KEYS, kept)
+
+
+def _chunks(
+    statement: str, account_id: int, values: Iterable[Any]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The statement for some of the values after the other, with what it is run with."""
+    remaining = iter(values)
+    while chunk := tuple(islice(remaining, _CHUNK)):
+        yield _with_marks(statement, len(chunk)), (account_id, *chunk)
 
 
 @cache
