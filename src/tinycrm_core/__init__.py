@@ -23,7 +23,7 @@ from tinycrm_core.errors import (
 from tinycrm_core.events import ChangeEmail, Identify, Ping
 from tinycrm_core.limits import Limits
 from tinycrm_core.model import ABSENT, Change, Customer, Membership, Page, Project, Result, Status
-from tinycrm_core.people import MergePreview
+from tinycrm_core.previews import MergePreview
 from tinycrm_core.signals import customer_created, customers_merged, status_changed
 from tinycrm_core.store import Totals
 

@@ -13,9 +13,10 @@ from typing import Literal, TypeAlias, cast
 from uuid import UUID
 
 from tinycrm_core import merge, rules
-from tinycrm_core.errors import Conflict, Forgotten, NotFound, Retry, TinyCRMError
+from tinycrm_core.errors import Forgotten, NotFound, Retry, TinyCRMError
 from tinycrm_core.events import ChangeEmail, Event, Identify, Ping
 from tinycrm_core.ids import uuid7
+from tinycrm_core.joining import entry_of, merge_customers
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import Result
 from tinycrm_core.state import CustomerState, Entry, MergeState, Write
@@ -221,97 +222,6 @@ def _identify(people: _People, event: Identify, context: rules.Context, outcome:
     return Result(action, after.id, effect.joined, tuple(effect.changes))
 
 
-def require(tx: Transaction, *emails: str, lock: bool = True) -> list[CustomerState]:
-    """The people of these addresses, or NotFound."""
-    found = tx.load(emails, lock=lock)
-    for email in emails:
-        if email not in found:
-            raise NotFound("email: nobody here has this address", field="email")
-    return [found[email] for email in emails]
-
-
-def require_two(
-    tx: Transaction, keep: str, absorb: str, *, lock: bool = True
-) -> tuple[CustomerState, CustomerState]:
-    """Two different people, or NotFound or Conflict."""
-    kept, absorbed = require(tx, keep, absorb, lock=lock)
-    if kept.id == absorbed.id:
-        raise Conflict("absorb: both addresses lead to the same person already", field="absorb")
-    return kept, absorbed
-
-
-def _entry(
-    state: CustomerState, email: str, kind: str, now: int, via: str, **rest: object
-) -> Entry:
-    strand = rules.strand_of(state, email) if state.strands else state
-    entry = Entry(uuid7(), state.id, strand.id, email, now, now, kind, via)
-    return replace(entry, **rest)  # type: ignore[arg-type]
-
-
-def merge_customers(tx: Transaction, keep: str, absorb: str, *, now: int, via: str) -> MergeState:
-    """Make one customer of two. Raises NotFound, or Conflict if they are one already."""
-    kept, absorbed = require_two(tx, keep, absorb)
-    merged = merge.merge(kept, absorbed)
-    strands = tuple(each.id for each in merge.strands_in(absorbed))
-    record = MergeState(
-        uuid7(), kept.id, absorbed.id, kept.email, absorbed.emails, strands, now, via
-    )
-    # The entry names the merge, not the people: deleting one must not leave its address here.
-    change = {"merge": {"new": str(record.id)}}
-    entry = _entry(merged, kept.email, "merge", now, via, changes=change)
-    tx.move_history(absorbed.id, kept.id, strands)
-    tx.save([Write(absorbed, None), Write(kept, merged, (entry,))])
-    tx.save_merge(record)
-    return record
-
-
-def undo_merge(tx: Transaction, merge_id: UUID, *, now: int, via: str) -> MergeState:
-    """Take the absorbed person out again. Raises NotFound or Conflict."""
-    record = tx.merge(merge_id)
-    if record is None:
-        raise NotFound("merge_id: no such merge", field="merge_id")
-    if record.undone_at is not None:
-        raise Conflict("merge_id: this merge was undone already", field="merge_id")
-    (state,) = require(tx, record.absorb_emails[0])
-    before = (record.keep_email, *record.absorb_emails)
-    parts = merge.split(state, record.strands, record.absorb_id, before)
-    if parts is None:
-        raise Conflict("merge_id: these people are apart already", field="merge_id")
-    staying, leaving = parts
-    change = {"merge": {"old": str(record.id)}}
-    stayed = _entry(staying, staying.email, "undo_merge", now, via, changes=change)
-    left = _entry(leaving, leaving.email, "undo_merge", now, via, changes=change)
-    tx.save([Write(state, staying, (stayed,)), Write(None, leaving, (left,))])
-    tx.move_history(state.id, leaving.id, [each.id for each in merge.strands_in(leaving)])
-    involved = {m.id: m for each in state.strands for m in tx.merges(each.id) if m.id != record.id}
-    for other in involved.values():
-        parted = _parted(_parted(other, staying, leaving), leaving, staying)
-        if parted != other:
-            tx.save_merge(parted)
-    undone = replace(record, undone_at=now)
-    tx.save_merge(undone)
-    return undone
-
-
-def _parted(record: MergeState, mine: CustomerState, gone: CustomerState) -> MergeState:
-    """A merge of `mine` without what it said of `gone`, who goes another way from now on.
-
-    Otherwise undoing it would take away people who came back by a later merge, and deleting
-    one person would leave an address in the records of the other.
-    """
-    ids = {each.id for each in merge.strands_in(mine)}
-    if record.absorb_id in ids:
-        others = {each.id for each in merge.strands_in(gone)}
-        record = replace(
-            record,
-            strands=tuple(each for each in record.strands if each not in others),
-            absorb_emails=tuple(each for each in record.absorb_emails if each not in gone.emails),
-        )
-    if record.keep_id in ids and record.keep_email in gone.emails:
-        record = replace(record, keep_email=mine.email)
-    return record
-
-
 def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> MergeState | None:
     """Rename a person; where `new` is somebody else's, that is a merge into its owner."""
     found = tx.load((old, new))
@@ -319,7 +229,7 @@ def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> 
         raise NotFound("old: nobody here has this address", field="old")
     state = found[old]
     if new in found and found[new].id != state.id:
-        return merge_customers(tx, new, old, now=now, via=via)
+        return merge_customers(tx, (new, old), now=now, via=via)[0]
     if state.email == new:
         return None
     if new not in found:
@@ -331,7 +241,7 @@ def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> 
     owner = rules.strand_of(after, new) if after.strands else after
     # The entry leaves with the address; it must not take along that of somebody merged.
     old_email = {"old": state.email} if state.email in owner.emails else {}
-    entry = _entry(after, new, "rename", now, via, changes={"email": {**old_email, "new": new}})
+    entry = entry_of(after, new, "rename", now, via, changes={"email": {**old_email, "new": new}})
     tx.save([Write(state, after, (entry,))])
     return None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
 from tinycrm_core import apply, merge, signals, times
 from tinycrm_core.account import Account
 from tinycrm_core.email import canonical
-from tinycrm_core.errors import InvalidFilter, InvalidInput
+from tinycrm_core.errors import Conflict, InvalidFilter, InvalidInput
 from tinycrm_core.filters import EVERYBODY, Filter, On
+from tinycrm_core.joining import merge_customers, require, require_apart, undo_merge
 from tinycrm_core.model import Change, Customer, Json, Page
+from tinycrm_core.previews import Choices, MergePreview, chosen_values, everybody, preview
 from tinycrm_core.query import MAX_LIMIT, Query
 from tinycrm_core.query_text import (
     FilterLike,
@@ -25,31 +26,9 @@ from tinycrm_core.query_text import (
 )
 from tinycrm_core.state import CustomerState, MergeState
 from tinycrm_core.store import Combinations, Tally, Totals, Transaction
-from tinycrm_core.views import change_view, copied, copied_value, customer_view
+from tinycrm_core.views import change_view, copied, customer_view
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class MergeConflict:
-    """A field both people have with different values. `project` is None for the name."""
-
-    project: str | None
-    field: str
-    keep: Json
-    absorb: Json
-    result: Json
-
-
-@dataclass(frozen=True, slots=True)
-class MergePreview:
-    """What a merge would do: who stays, who goes, which products move, where they differ."""
-
-    keep: Customer
-    absorb: Customer
-    result: Customer
-    moves: tuple[str, ...]
-    conflicts: tuple[MergeConflict, ...]
 
 
 class Customers:
@@ -159,7 +138,7 @@ class Customers:
         address = canonical(email)
 
         def work(tx: Transaction) -> list[Change]:
-            (state,) = apply.require(tx, address, lock=False)
+            (state,) = require(tx, address, lock=False)
             slugs = _slugs(tx)
             views = (change_view(entry, slugs) for entry in tx.history(state.id))
             return [view for view in views if view is not None]
@@ -171,54 +150,65 @@ class Customers:
         address = canonical(email)
 
         def work(tx: Transaction) -> list[MergeState]:
-            (state,) = apply.require(tx, address, lock=False)
+            (state,) = require(tx, address, lock=False)
             return tx.merges(state.id)
 
         return self._account.read(work)
 
-    def preview_merge(self, keep: str, absorb: str) -> MergePreview:
-        """What `merge` would do; nothing is written. Raises NotFound or Conflict."""
-        kept, absorbed = canonical(keep), canonical(absorb)
+    def preview_merge(
+        self, keep: str, absorb: str | Sequence[str], choices: Choices | None = None
+    ) -> MergePreview:
+        """What `merge` would do; nothing is written. Raises what `merge` raises."""
+        emails, chosen = everybody(keep, absorb), dict(choices or {})
 
         def work(tx: Transaction) -> MergePreview:
-            one, other = apply.require_two(tx, kept, absorbed, lock=False)
-            slugs = _slugs(tx)
-            found = merge.conflicts(one, other)
-            return MergePreview(
-                copied(customer_view(one, slugs)),
-                copied(customer_view(other, slugs)),
-                copied(customer_view(merge.merge(one, other), slugs)),
-                tuple(slugs[key] for key in sorted(other.memberships) if key in slugs),
-                tuple(
-                    MergeConflict(
-                        None if each.project_id is None else slugs.get(each.project_id),
-                        each.field,
-                        copied_value(each.keep),
-                        copied_value(each.absorb),
-                        copied_value(each.kept),
-                    )
-                    for each in found
-                ),
-            )
+            people = require_apart(tx, emails, lock=False)
+            return preview(people, chosen_values(people, chosen, _slugs(tx)), _slugs(tx))
 
         return self._account.read(work)
 
-    def merge(self, keep: str, absorb: str) -> UUID:
-        """Make one person of two; the id undoes it. Raises NotFound or Conflict."""
-        kept, absorbed = canonical(keep), canonical(absorb)
-        record = self._account.write(
-            lambda tx: apply.merge_customers(
-                tx, kept, absorbed, now=times.now(), via=self._account.via
-            )
-        )
-        signals.merged(self._account.sender, record)
-        return record.id
+    def merge(
+        self,
+        keep: str,
+        absorb: str | Sequence[str],
+        choices: Choices | None = None,
+        *,
+        seen: MergePreview | None = None,
+    ) -> UUID:
+        """Make one person of two or more, in one transaction; the id undoes all of it.
+
+        Everywhere the newest value stays. `choices` keep another one: they map `(project, field)`
+        of a conflict, such as `("shop", "status")`, `("shop", "params.plan")` and
+        `(None, "name")`, to the address of the person whose value it is. With `seen`, the merge
+        happens only if it does what that preview promised.
+
+        Raises NotFound; Conflict if two of them are one already, or for what was not `seen`; and
+        InvalidInput for a choice of what somebody does not have.
+        """
+        emails, chosen = everybody(keep, absorb), dict(choices or {})
+
+        def work(tx: Transaction) -> list[MergeState]:
+            def choose(people: Sequence[CustomerState]) -> Mapping[merge.Field, Json]:
+                values = chosen_values(people, chosen, _slugs(tx))
+                if seen and seen.outcome != preview(people, values, _slugs(tx)).outcome:
+                    raise Conflict("seen: these people are not as they were", field="seen")
+                return values
+
+            return merge_customers(tx, emails, choose, now=times.now(), via=self._account.via)
+
+        records = self._account.write(work)
+        for record in records:
+            signals.merged(self._account.sender, record)
+        return records[0].act
 
     def undo_merge(self, merge_id: UUID | str) -> MergeState:
-        """Part two people again, and return what was undone. Raises NotFound or Conflict."""
+        """Part merged people again, and return the record of the merge.
+
+        Of several who were absorbed at once everybody leaves. Raises NotFound or Conflict.
+        """
         wanted = read_id(merge_id, "merge_id")
         return self._account.write(
-            lambda tx: apply.undo_merge(tx, wanted, now=times.now(), via=self._account.via)
+            lambda tx: undo_merge(tx, wanted, now=times.now(), via=self._account.via)
         )
 
     def change_email(self, old: str, new: str) -> UUID | None:
@@ -249,7 +239,7 @@ class Customers:
         address = canonical(email)
 
         def work(tx: Transaction) -> dict[str, Json]:
-            (state,) = apply.require(tx, address, lock=False)
+            (state,) = require(tx, address, lock=False)
             return _export(tx, state)
 
         return self._account.read(work)
@@ -337,7 +327,7 @@ def _export(tx: Transaction, state: CustomerState) -> dict[str, Json]:
         "history": [change.to_json() for change in changes if change is not None],
         "merges": [
             {
-                "id": str(each.id),
+                "id": str(each.act),
                 "keep": each.keep_email,
                 "absorbed": list(each.absorb_emails),
                 "at": times.from_micros(each.at).isoformat(),

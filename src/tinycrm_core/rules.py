@@ -311,7 +311,7 @@ def ping(state: CustomerState, email: str, project_id: int, at: int) -> Customer
     if state.strands:
         # An address whose own strand is not on this product speaks for the first that is.
         strands = (strand_of(state, email), *state.strands)
-        strand = next(each for each in strands if project_id in each.memberships)
+        strand = next(each for each in strands if each.emails and project_id in each.memberships)
         after = replace(after, strands=with_strand(state, _active(strand, project_id, at)))
     return after
 

@@ -62,7 +62,7 @@ def merged(sender: object, record: MergeState) -> None:
     send(
         customers_merged,
         sender,
-        merge_id=record.id,
+        merge_id=record.act,
         keep_id=record.keep_id,
         absorb_id=record.absorb_id,
         keep=record.keep_email,

@@ -166,12 +166,12 @@ def _customers() -> list[dict[str, Any]]:
 def _merges() -> list[dict[str, Any]]:
     merge = schemas.MERGE
     return [
-        _route("merge", "Make one person of two", _json(schemas.MERGED), 201, body=merge),
+        _route("merge", "Make one person of two or more", _json(schemas.MERGED), 201, body=merge),
         _route(
             "preview", "What a merge would do", _json(schemas.PREVIEW), body=merge,
             said="Nothing is written.",
         ),
-        _route("undo_merge", "Part two people again", None, 204, parameters=_ID),
+        _route("undo_merge", "Part merged people again", None, 204, parameters=_ID),
     ]  # fmt: skip
 
 

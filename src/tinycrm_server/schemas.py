@@ -6,6 +6,7 @@ from typing import Any
 
 from tinycrm_core.events import MAX_NAME, STATUSES
 from tinycrm_core.model import HUES
+from tinycrm_core.previews import MOST_ABSORBED
 
 MAX_BATCH = 500
 """Events of one batch."""
@@ -133,13 +134,35 @@ CHANGE = whole(
 HISTORY = whole({"history": listed(CHANGE)})
 
 SIDE: Schema = {**TEXT, "description": "The id or an email of a customer."}
-MERGE = whole({"keep": SIDE, "absorb": SIDE})
+CHOICE = whole({"project": nullable(SLUG), "field": TEXT, "of": SIDE})
+MERGE = shape(
+    {
+        "keep": SIDE,
+        "absorb": {"anyOf": [SIDE, listed(SIDE, minItems=1, maxItems=MOST_ABSORBED)]},
+        "choices": listed(
+            CHOICE,
+            description="Fields of conflicts in which the value of somebody else stays.",
+        ),
+    },
+    "keep",
+    "absorb",
+)
 MERGED = whole({"id": ID, "customer_id": nullable(ID)})
-CONFLICT = whole({"project": nullable(SLUG), "field": TEXT, "keep": {}, "absorb": {}, "result": {}})
+CONFLICT = shape(
+    {
+        "project": nullable(SLUG),
+        "field": TEXT,
+        "values": listed(whole({"of": EMAIL, "value": {}})),
+        "result": {},
+    },
+    "project",
+    "field",
+    "values",
+)
 PREVIEW = whole(
     {
         "keep": CUSTOMER,
-        "absorb": CUSTOMER,
+        "absorbed": listed(CUSTOMER),
         "result": CUSTOMER,
         "moves": listed(SLUG),
         "conflicts": listed(CONFLICT),

@@ -76,6 +76,54 @@ def test_s9_merge_and_identify_at_once_lose_nothing(where: str) -> None:
     assert not broken(where)
 
 
+def merge_three(number: int, meeting: Meeting, where: str) -> list[str]:
+    """Two merge the same three people the other way round, while one undoes and one identifies."""
+    crm, seen = TinyCRM(where), []
+    for each in range(ROUNDS // 3):
+        people = [f"{name}{each}@example.com" for name in "abc"]
+        if number == 0:
+            for place, email in enumerate(people):
+                crm.project("shop").identify(email, name=email, params={f"p{place}": each})
+        meeting.wait(60)
+        try:
+            if number == 3:
+                for email in people:
+                    crm.project("shop").identify(email, status="paid")
+            elif number == 2:
+                for record in crm.customers.merges(people[1]):
+                    crm.customers.undo_merge(record.id)
+                    seen.append("undone")
+            else:
+                keep, *others = people[:: 1 - 2 * number]
+                crm.customers.merge(keep, others, {(None, "name"): people[1]})
+                seen.append("merged")
+        except (NotFound, Conflict) as error:
+            seen.append(type(error).__name__)
+    return seen
+
+
+def test_s9_three_merged_both_ways_and_undone_are_whole(where: str) -> None:
+    """One transaction each: nobody is ever merged by half, and each merge is there once."""
+    first, second, undoing, _ = in_processes(4, merge_three, where)
+    with TinyCRM(where) as crm:
+        merged = [*first, *second].count("merged")
+        assert merged >= ROUNDS // 3, "one of the two comes first"
+        records = 0
+        for each in range(ROUNDS // 3):
+            emails = [f"{name}{each}@example.com" for name in "abc"]
+            found = {person.id: person for e in emails if (person := crm.customers.get(e))}
+            assert len(found) in (1, 3)
+            assert {e for p in found.values() for e in (p.email, *p.aliases)} == set(emails)
+            params = {k for p in found.values() for m in p.memberships for k in m.params}
+            assert params == {"p0", "p1", "p2"}
+            if len(found) == 1:
+                (person,) = found.values()
+                assert person.name == emails[1]
+            records += len({record.act for e in emails for record in crm.customers.merges(e)})
+        assert records >= merged - undoing.count("undone")
+    assert not broken(where)
+
+
 def delete_and_identify(number: int, meeting: Meeting, where: str) -> list[str]:
     """One deletes or renames a person, the others write to them; refusals are named."""
     crm = TinyCRM(where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from itertools import permutations
 from typing import Any
 from uuid import uuid4
@@ -9,8 +10,17 @@ from uuid import uuid4
 import pytest
 
 from tests.contract.seen import everything, visible
-from tinycrm_core import Conflict, Forgotten, InvalidEmail, InvalidInput, NotFound, TinyCRM
-from tinycrm_core.people import MergeConflict
+from tinycrm_core import (
+    ABSENT,
+    Conflict,
+    Forgotten,
+    InvalidEmail,
+    InvalidInput,
+    NotFound,
+    TinyCRM,
+    customers_merged,
+)
+from tinycrm_core.previews import MOST_ABSORBED, Choices, MergeConflict
 from tinycrm_core.testing import ALICE, BOB, day, on, person
 
 CAROL = "carol@example.com"
@@ -36,12 +46,12 @@ def all_visible(crm: TinyCRM) -> dict[str, Any]:
 def test_a_preview_shows_what_moves_and_every_conflict(people: TinyCRM) -> None:
     before = everything(people)
     preview = people.customers.preview_merge(ALICE, BOB)
-    assert (preview.keep.email, preview.absorb.email) == (ALICE, BOB)
+    assert (preview.keep.email, [each.email for each in preview.absorbed]) == (ALICE, [BOB])
     assert preview.moves == ("shop", "blog")
     assert set(preview.conflicts) == {
-        MergeConflict(None, "name", "Alice", "Bob", "Bob"),
-        MergeConflict("shop", "status", "trial", "paid", "paid"),
-        MergeConflict("shop", "params.both", "old", "new", "new"),
+        MergeConflict(None, "name", ("Alice", "Bob"), "Bob"),
+        MergeConflict("shop", "status", ("trial", "paid"), "paid"),
+        MergeConflict("shop", "params.both", ("old", "new"), "new"),
     }
     assert everything(people) == before
     people.customers.merge(ALICE, BOB)
@@ -174,6 +184,186 @@ def test_merged_again_after_undoing(people: TinyCRM) -> None:
         people.customers.undo_merge(once)
     people.customers.undo_merge(twice)
     assert people.customers.count() == 3
+
+
+# Several at once, and values that were chosen ----------------------------------------------------
+CHOICES: Choices = {
+    (None, "name"): ALICE,
+    ("shop", "status"): ALICE,
+    ("shop", "params.both"): ALICE,
+    ("blog", "status"): BOB,
+}
+
+
+def test_several_become_one_and_are_undone_in_one_step(people: TinyCRM) -> None:
+    before = all_visible(people)
+    told: list[dict[str, Any]] = []
+
+    def tell(sender: object, **what: Any) -> None:
+        told.append(what)
+
+    with customers_merged.connected_to(tell, sender=people):
+        preview = people.customers.preview_merge(ALICE, [BOB, CAROL])
+        merge_id = people.customers.merge(ALICE, [BOB, CAROL])
+    assert preview.result == person(people)
+    assert preview.moves == ("shop", "blog")
+    assert MergeConflict(None, "name", ("Alice", "Bob", "Carol"), "Carol") in preview.conflicts
+    assert (person(people).aliases, people.customers.count()) == ((BOB, CAROL), 1)
+    assert [(each["merge_id"], each["absorb"]) for each in told] == [
+        (merge_id, BOB),
+        (merge_id, CAROL),
+    ]
+    merges = people.customers.merges(ALICE)
+    assert [(each.act, each.absorb_emails) for each in merges] == [
+        (merge_id, (BOB,)),
+        (merge_id, (CAROL,)),
+    ]
+    changes = people.customers.history(ALICE)
+    assert [each.changes for each in changes if each.kind == "merge"] == [
+        {"merge": (ABSENT, str(merge_id))}
+    ]
+    people.customers.undo_merge(merge_id)
+    assert all_visible(people) == before
+    undone = {"merge": (str(merge_id), ABSENT)}
+    for email in before:
+        parted = [each for each in people.customers.history(email) if each.kind == "undo_merge"]
+        assert [each.changes for each in parted] == [undone]
+    with pytest.raises(Conflict):
+        people.customers.undo_merge(merge_id)
+
+
+def test_any_record_of_a_merge_of_several_undoes_all_of_it(people: TinyCRM) -> None:
+    before = all_visible(people)
+    people.customers.merge(ALICE, (BOB, CAROL))
+    people.customers.undo_merge(people.customers.merges(ALICE)[1].id)
+    assert all_visible(people) == before
+
+
+def test_what_was_chosen_stays_and_goes_with_the_undo(people: TinyCRM) -> None:
+    before = all_visible(people)
+    exports = {email: people.customers.export_person(email) for email in before}
+    preview = people.customers.preview_merge(CAROL, [ALICE, BOB], CHOICES)
+    merge_id = people.customers.merge(CAROL, [ALICE, BOB], CHOICES)
+    merged = person(people, CAROL)
+    assert merged == preview.result
+    assert (merged.name, on(people).status, on(people, "blog").status) == (
+        "Alice", "trial", "churned",
+    )  # fmt: skip
+    assert on(people).params == {"a": 1, "b": {"x": 1}, "both": "old"}
+    assert merged.last_seen_at == day(5), "choosing is nobody's activity"
+    assert (merged.created_at, on(people).joined_at) == (day(1), day(1))
+    told = [c for c in people.customers.history(CAROL) if c.kind == "merge"]
+    assert {each.project: each.changes for each in told} == {
+        None: {"merge": (ABSENT, str(merge_id)), "name": ("Carol", "Alice")},
+        "shop": {"status": ("paid", "trial"), "params.both": ("new", "old")},
+    }, "that Bob churned on the blog stays without being chosen"
+    assert people.customers.count("project:shop status:trial name:Alice") == 1
+    people.customers.undo_merge(merge_id)
+    assert all_visible(people) == before
+    for email in (ALICE, BOB):
+        now = people.customers.export_person(email)
+        parted, *rest = now["history"]
+        assert (parted["kind"], rest) == ("undo_merge", exports[email]["history"])
+    # Not only the values: a call that is newer than them, but older than the choice, counts.
+    people.project("shop").identify(ALICE, status="churned", name="Al", at=day(3))
+    assert (on(people).status, person(people).name) == ("churned", "Al")
+
+
+def test_calls_after_a_choice_are_newer_than_it_and_leave_with_their_address(
+    people: TinyCRM,
+) -> None:
+    merge_id = people.customers.merge(ALICE, BOB, CHOICES | {("blog", "status"): BOB})
+    people.project("shop").identify(BOB, status="paid", params={"both": "newest"})
+    people.project("shop").identify(ALICE, status="churned", at=day(6))
+    assert (on(people).status, on(people).params["both"]) == ("paid", "newest")
+    people.customers.undo_merge(merge_id)
+    assert (on(people).status, on(people).params["both"]) == ("churned", "old")
+    assert (on(people, email=BOB).status, on(people, email=BOB).params["both"]) == (
+        "paid", "newest",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+def test_choices_of_nested_merges_are_undone_in_either_order(
+    people: TinyCRM, order: tuple[int, ...]
+) -> None:
+    before = all_visible(people)
+    chosen = {("shop", "status"): ALICE}
+    merges = [
+        people.customers.merge(ALICE, BOB, chosen),
+        people.customers.merge(CAROL, ALICE, {(None, "name"): BOB, ("blog", "status"): BOB}),
+    ]
+    assert (on(people).status, person(people).name) == ("trial", "Bob")
+    people.customers.undo_merge(merges[order[0]])
+    assert people.customers.count() == 2
+    people.customers.undo_merge(merges[order[1]])
+    assert all_visible(people) == before
+
+
+def test_choices_say_nothing_of_a_product_that_is_gone(people: TinyCRM) -> None:
+    people.customers.merge(ALICE, BOB, {("shop", "status"): ALICE, ("shop", "params.both"): ALICE})
+    people.projects.delete("shop")
+    assert [m.project for m in person(people).memberships] == ["news", "blog"]
+    assert people.project("news").ping(BOB)
+
+
+def test_an_undone_import_leaves_no_membership_to_a_choice(people: TinyCRM) -> None:
+    rows = b"email,status\nalice@example.com,free\ncarol@example.com,paid\n"
+    report = people.import_csv(io.BytesIO(rows), project="docs")
+    merge_id = people.customers.merge(ALICE, CAROL, {("docs", "status"): ALICE})
+    assert on(people, "docs").status == "free"
+    assert report.batch is not None
+    people.imports.undo(report.batch)
+    assert person(people).on("docs") is None
+    assert not people.project("docs").ping(CAROL)
+    people.customers.undo_merge(merge_id)
+    assert [m.project for m in person(people, CAROL).memberships] == ["blog"]
+
+
+def test_a_choice_of_what_stays_anyway_is_no_change(people: TinyCRM) -> None:
+    people.customers.merge(ALICE, BOB, {("shop", "status"): BOB})
+    told = [c for c in people.customers.history(ALICE) if c.kind == "merge"]
+    assert [list(each.changes) for each in told] == [["merge"]]
+
+
+def test_a_merge_is_held_to_the_preview_that_was_seen(people: TinyCRM) -> None:
+    seen = people.customers.preview_merge(ALICE, BOB, CHOICES)
+    people.project("news").ping(ALICE, at=day(8))
+    people.project("shop").identify(BOB, params={"later": 1}, at=day(8))
+    before = everything(people)
+    with pytest.raises(Conflict, match="seen"):
+        people.customers.merge(ALICE, BOB, CHOICES, seen=seen)
+    assert everything(people) == before
+    seen = people.customers.preview_merge(ALICE, BOB)
+    people.project("news").ping(ALICE, at=day(9))  # being active changes nothing that stays
+    people.customers.merge(ALICE, BOB, seen=seen)
+
+
+def test_wrong_choices_and_people_merge_nothing(people: TinyCRM) -> None:
+    before = everything(people)
+    for choices in (
+        {("shop", "status"): CAROL},
+        {("shop", "status"): NEW},
+        {("blog", "params.no"): BOB},
+        {("nowhere", "status"): BOB},
+        {(None, "status"): BOB},
+        {"status": BOB},
+        {5: BOB},
+    ):
+        for call in (people.customers.merge, people.customers.preview_merge):
+            with pytest.raises(InvalidInput, match="choices"):
+                call(ALICE, BOB, choices)  # type: ignore[arg-type]
+    with pytest.raises(InvalidEmail):
+        people.customers.merge(ALICE, BOB, {("shop", "status"): "nobody"})
+    for absorb in ([], [BOB] * (MOST_ABSORBED + 1), {BOB: 1}, None, 5):
+        with pytest.raises(InvalidInput, match="absorb"):
+            people.customers.merge(ALICE, absorb)  # type: ignore[arg-type]
+    for absorb in ([BOB, BOB], [BOB, ALICE]):
+        with pytest.raises(Conflict):
+            people.customers.merge(ALICE, absorb)
+    with pytest.raises(NotFound):
+        people.customers.merge(ALICE, [BOB, NEW])
+    assert everything(people) == before
 
 
 def test_what_cannot_be_merged(people: TinyCRM) -> None:

@@ -84,9 +84,12 @@ def body_of(operation: dict[str, Any], named: dict[str, str], own: dict[str, str
     """Bodies that name something of `named`: each member alone, beside the caller's own."""
     match operation["operationId"]:
         case "merge" | "preview":
+            own_pair = {"keep": own["keep"], "absorb": own["absorb"]}
             return [
                 {"keep": named["keep"], "absorb": own["absorb"]},
                 {"keep": own["keep"], "absorb": named["absorb"]},
+                {"keep": own["keep"], "absorb": [own["absorb"], named["absorb"]]},
+                {**own_pair, "choices": [{"project": None, "field": "name", "of": named["keep"]}]},
             ]
         case "add_key":
             return [{"project": named["slug"]}]

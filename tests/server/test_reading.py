@@ -82,6 +82,10 @@ def test_a_merge_is_previewed_done_and_undone(people: Live) -> None:
     preview = people.post("/v1/merges/preview", body, key="read").json
     assert preview["keep"]["id"] == preview["result"]["id"] == keep
     assert preview["conflicts"][0]["field"] == "name"
+    assert [each["of"] for each in preview["conflicts"][0]["values"]] == [
+        "p001@example.com",
+        "p002@example.com",
+    ]
     assert people.crm.customers.count() == 120
     merged = people.post("/v1/merges", body, key="admin")
     assert (merged.status, merged.json["customer_id"]) == (201, keep)
@@ -94,9 +98,43 @@ def test_a_merge_is_previewed_done_and_undone(people: Live) -> None:
     assert people.crm.customers.count() == 120
 
 
+def test_several_are_merged_with_chosen_values_and_parted_at_once(people: Live) -> None:
+    absorb = ["p002@example.com", ident(people, "p003@example.com")]
+    chosen = {"project": None, "field": "name", "of": "p002@example.com"}
+    body = {"keep": "p001@example.com", "absorb": absorb, "choices": [chosen]}
+    name = people.crm.customers.get("p002@example.com").name  # type: ignore[union-attr]
+    before = [people.crm.customers.get(f"p00{number}@example.com") for number in (1, 2, 3)]
+    preview = people.post("/v1/merges/preview", body, key="read").json
+    assert (len(preview["absorbed"]), preview["result"]["name"]) == (2, name)
+    merged = people.post("/v1/merges", body, key="admin")
+    found = people.ask("GET", f"/v1/customers/{merged.json['customer_id']}", key="read").json
+    assert found == preview["result"]
+    assert (found["name"], len(found["aliases"])) == (name, 2)
+    assert people.ask("POST", f"/v1/merges/{merged.json['id']}/undo", key="admin").status == 204
+    assert before == [people.crm.customers.get(f"p00{number}@example.com") for number in (1, 2, 3)]
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
+        ({"keep": "p001@example.com", "absorb": []}, "absorb"),
+        ({"keep": "p001@example.com", "absorb": ["p002@example.com"], "choices": {}}, "choices"),
+        (
+            {
+                "keep": "p001@example.com",
+                "absorb": ["p002@example.com"],
+                "choices": [{"project": None, "field": "name"}],
+            },
+            "of",
+        ),
+        (
+            {
+                "keep": "p001@example.com",
+                "absorb": ["p002@example.com"],
+                "choices": [{"project": [], "field": "name", "of": "p001@example.com"}],
+            },
+            "choices",
+        ),
         ({"keep": "p001@example.com"}, "absorb"),
         ({"keep": 1, "absorb": "p001@example.com"}, "keep"),
         ({"keep": "a@b@c", "absorb": "p001@example.com"}, "keep"),

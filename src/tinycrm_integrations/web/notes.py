@@ -32,7 +32,6 @@ class Note:
 NOTES = {
     "merged": Note("Merged into one person.", undo="/merges/{id}/undo"),
     "merge-undone": Note("The merge was undone. They are separate people again."),
-    "merged-several": Note("Merged into one person. Each step can be undone in the history."),
     "person-changed": Note("The change was saved."),
     "person-deleted": Note("The person was deleted, with all addresses and history."),
     "person-forgotten": Note("The person was deleted. Their addresses are refused from now on."),

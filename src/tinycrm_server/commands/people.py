@@ -97,7 +97,8 @@ def _line(change: Change) -> tuple[object, ...]:
         parts.append(f"{field.removeprefix('params.')} {before}{after}")
     parts += [f"{field} {shown(value)} (too late)" for field, value in change.late.items()]
     what = "; ".join(parts) or change.kind
-    kind = what if change.kind == "identify" else f"{change.kind} {change.email}"
+    says = change.kind == "identify" or change.project
+    kind = what if says else f"{change.kind} {change.email}"
     return moment(change.at), change.project or "", kind, change.via
 
 

@@ -22,8 +22,8 @@ LONGEST = 120
 class Line:
     """One entry. `fields` are names with old and new text, None where there was no value.
 
-    `late` are values that came after newer ones. `merge` tells whose addresses came or went, and
-    `undo` is where a form undoes that.
+    `late` are values that came after newer ones. `merge` tells whose addresses came or went, if
+    that is what the entry is about, and `undo` is where a form undoes it.
     """
 
     change: Change
@@ -32,7 +32,7 @@ class Line:
     fields: list[tuple[str, str | None, str | None]]
     late: list[tuple[str, str]]
     joined: bool
-    merge: tuple[str, ...] = ()
+    merge: tuple[str, ...] | None = None
     undo: str | None = None
 
 
@@ -60,7 +60,6 @@ def history_of(
     found = [each for each in changes if project is None or each.project == project]
     upto = _number(query.get("upto", ""), len(found))
     start = len(found) - upto
-    records = {each.id: each for each in merges}
     here = visit.links.customer(customer.id)
 
     def link(project: str | None, upto: int | None = None) -> str:
@@ -70,7 +69,7 @@ def history_of(
 
     ordered = [slug for slug in visit.slugs if slug in known]
     return History(
-        [_line(each, records, visit) for each in found[start : start + PAGE]],
+        [_line(each, merges, visit) for each in found[start : start + PAGE]],
         len(found),
         [(each, link(each), each == project) for each in (None, *ordered)],
         link(project, upto - PAGE) if upto > PAGE else None,
@@ -83,7 +82,7 @@ def _number(text: str, most: int) -> int:
     return min(max(number, 1), most) if most else 0
 
 
-def _line(change: Change, merges: dict[UUID, MergeState], visit: Visit) -> Line:
+def _line(change: Change, merges: Sequence[MergeState], visit: Visit) -> Line:
     fields = [
         (name.removeprefix("params."), _text(old), _text(new))
         for name, (old, new) in sorted(change.changes.items(), key=lambda each: each[0] != "status")
@@ -91,10 +90,10 @@ def _line(change: Change, merges: dict[UUID, MergeState], visit: Visit) -> Line:
     ]
     late = [(name.removeprefix("params."), _text(v) or "") for name, v in change.late.items()]
     old, new = change.changes.get("status", (None, None))
-    record = _record(change, merges)
+    records = _records(change, merges)
     undo = None
-    if record and change.kind == "merge" and record.undone_at is None:
-        undo = visit.links.to(f"/merges/{record.id}/undo")
+    if records and change.kind == "merge" and records[0].undone_at is None:
+        undo = visit.links.to(f"/merges/{records[0].act}/undo")
     return Line(
         change,
         change.at - change.event_at >= timedelta(days=1),
@@ -102,15 +101,16 @@ def _line(change: Change, merges: dict[UUID, MergeState], visit: Visit) -> Line:
         fields,
         late,
         old is ABSENT,
-        record.absorb_emails if record else (),
+        None if records is None else tuple(e for each in records for e in each.absorb_emails),
         undo,
     )
 
 
-def _record(change: Change, merges: dict[UUID, MergeState]) -> MergeState | None:
+def _records(change: Change, merges: Sequence[MergeState]) -> list[MergeState] | None:
+    """The records of the merge that an entry is about; None if it is about none."""
     for value in change.changes.get("merge", ()):
         if isinstance(value, str):
-            return merges.get(UUID(value))
+            return [each for each in merges if each.act == UUID(value)]
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -171,56 +171,28 @@ def do(visit: Visit) -> View | Response:
         keep = ("keep", str(_keeper(people, form).id))
         return redirect(_address(visit, people, [keep, *_choices(form)]))
     try:
-        comparison = _read(visit, people, form)
-    except (NotFound, Conflict):
-        return _overtaken(visit)
-    if visit.request.value("seen") != comparison.fingerprint:
-        return _compare(visit, people, form, CHANGED, 409)
-    return _merge(visit, comparison, _keeper(people, form))
+        merged = _merge(visit, people, form)
+    except (NotFound, Conflict) as error:
+        if error.field != "seen":
+            return _overtaken(visit)
+        people = _people(visit, form)
+        return people if isinstance(people, View) else _compare(visit, people, form, CHANGED, 409)
+    return redirect(done(visit.links.customer(_keeper(people, form).id), "merged", id=merged))
 
 
-def _merge(visit: Visit, comparison: Comparison, keep: Customer) -> View | Response:
-    customers, page = visit.crm.customers, visit.links.customer(keep.id)
-    merged: list[UUID] = []
-    for other in comparison.people:
-        if other.id == keep.id:
-            continue
-        try:
-            merged.append(customers.merge(keep.email, other.email))
-        except (NotFound, Conflict):
-            return _stopped(visit, page, len(merged), _name(other))
-    for row in comparison.differing:
-        if row.chosen != row.newest:
-            _write(visit, comparison.people[row.chosen], row)
-    if len(merged) == 1:
-        return redirect(done(page, "merged", id=merged[0]))
-    return redirect(done(page, "merged-several"))
-
-
-def _stopped(visit: Visit, page: str, merged: int, name: str) -> View:
-    if not merged:
-        return _overtaken(visit)
-    return gone(
-        "Only some of them were merged",
-        f"{merged} became part of the person you keep. {name} did not, because somebody merged or "
-        "deleted them at this moment.",
-        [("To the person", page), ("All customers", visit.links.customers())],
-        409,
-    )
-
-
-def _write(visit: Visit, owner: Customer, row: Row) -> None:
-    """A value that was chosen against a newer one is written again, as of now.
-
-    That goes through the address it came from: so undoing the merge gives everybody their own.
-    """
-    slug = row.project or owner.memberships[0].project
-    fields: Mapping[str, object] = (
-        {"params": {row.field.removeprefix("params."): row.result}}
-        if row.field.startswith("params.")
-        else {row.field: row.result}
-    )
-    visit.crm.project(slug).identify(owner.email, active=False, **fields)  # type: ignore[arg-type]
+def _merge(visit: Visit, people: list[Customer], form: Pairs) -> UUID:
+    """Merge what the sender of the form saw. Raises Conflict about `seen` if it is no more."""
+    customers, keep = visit.crm.customers, _keeper(people, form)
+    emails = keep.email, [each.email for each in people if each.id != keep.id]
+    choices = _read(visit, people, form).choices
+    promised = customers.preview_merge(*emails, choices)
+    # Read after the preview, so that whatever changes from here on is noticed by the merge.
+    now = _people(visit, form)
+    if isinstance(now, View):
+        raise NotFound("somebody is not there any more")
+    if visit.request.value("seen") != _read(visit, now, form).fingerprint:
+        raise Conflict("seen: these people are not as they were", field="seen")
+    return customers.merge(*emails, choices, seen=promised)
 
 
 def undo(visit: Visit, merge: str) -> View | Response:

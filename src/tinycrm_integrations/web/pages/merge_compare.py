@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from tinycrm_core.model import ABSENT, Customer, Json, Membership
-from tinycrm_core.people import MergePreview
+from tinycrm_core.previews import Choices, MergePreview
 from tinycrm_core.registers import ordered, same
 
 LONGEST = 120
@@ -89,10 +89,9 @@ class Comparison:
 
     @cached_property
     def name(self) -> Row:
-        """The name. Whoever is on no product has no say, as names come with a product."""
+        """The name."""
         values = tuple(each.name or ABSENT for each in self.people)
-        able = {place for place, each in enumerate(self.people) if each.memberships}
-        return self._row(None, "name", values, able)
+        return self._row(None, "name", values, set(range(len(values))))
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -114,6 +113,15 @@ class Comparison:
     def differing(self) -> list[Row]:
         """Where somebody can choose."""
         return [row for row in self.rows if row.is_choice]
+
+    @property
+    def choices(self) -> Choices:
+        """Where another value than the newest is to stay, and whose."""
+        return {
+            (row.project, row.field): self.people[row.chosen].email
+            for row in self.differing
+            if row.chosen != row.newest
+        }
 
     @property
     def badges(self) -> list[tuple[str, str]]:
@@ -184,10 +192,10 @@ class Comparison:
     def _note(self, one: int, other: int, preview: MergePreview) -> None:
         """Whose value is newer where these two differ, and what one of them removed later."""
         for each in preview.conflicts:
-            newer = one if same(each.result, each.keep) else other
+            newer = one if same(each.result, each.values[0]) else other
             for pair in ((one, other), (other, one)):
                 self._winners[(*pair, each.project, each.field)] = newer
-        for place, person in ((one, preview.keep), (other, preview.absorb)):
+        for place, person in ((one, preview.keep), (other, preview.absorbed[0])):
             for membership in person.memberships:
                 after = preview.result.on(membership.project)
                 left = after.params.keys() if after else ()
