@@ -43,7 +43,9 @@ customer_created = _signal(
 status_changed = _signal(
     "A status differs, or is the first: `customer_id`, `email`, `project`, `old` or None, `new`.",
 )
-customers_merged = _signal("Two became one: `merge_id`, `keep_id`, `absorb_id`, `keep`, `absorb`.")
+customers_merged = _signal(
+    "One became part of another: `merge_id`, `keep_id`, `absorb_id`, `keep`, `absorb`."
+)
 
 
 def send(signal: Signal, sender: object, **what: object) -> None:
