@@ -10,6 +10,7 @@ from tests.concurrency.databases import broken
 from tests.concurrency.together import FULL, PATIENCE, Meeting, in_processes
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import Conflict, NotFound
+from tinycrm_core.events import ChangeEmail, Identify
 
 pytestmark = pytest.mark.timeout(PATIENCE + 10)
 ROUNDS = 500 if FULL else 60
@@ -163,3 +164,39 @@ def test_s9_delete_merge_rename_and_identify_at_once_leave_no_orphans(where: str
             news = [m for person in found.values() if (m := person.on("news"))]
             # The identify came before the delete and went with it, or it is stored once.
             assert [m.params for m in news] in ([], [{"c": each}])
+
+
+def rename_and_report(number: int, meeting: Meeting, where: str) -> list[str]:
+    """Lists of events that rename two people into each other, in opposite orders."""
+    project = TinyCRM(where).project("shop")
+    refused = []
+    for each in range(ROUNDS):
+        one, other = f"one{each}@example.com", f"other{each}@example.com"
+        if number == 0:
+            project.send([Identify(one), Identify(other)])
+        mine, theirs = (one, other) if number % 2 else (other, one)
+        events = [
+            Identify(mine, params={f"before{number}": each}),
+            ChangeEmail(mine, theirs),
+            Identify(theirs, params={f"after{number}": each}),
+        ]
+        meeting.wait(60)
+        refused += [str(answer) for answer in project.send(events) if isinstance(answer, Exception)]
+    return refused
+
+
+def test_s9_lists_that_rename_people_into_each_other_leave_one(where: str) -> None:
+    assert in_processes(4, rename_and_report, where) == [[]] * 4
+    assert not broken(where)
+    with TinyCRM(where) as crm:
+        assert crm.customers.count() == ROUNDS
+        for each in range(ROUNDS):
+            person = crm.customers.get(f"one{each}@example.com")
+            assert person is not None
+            assert {person.email, *person.aliases} == {
+                f"one{each}@example.com",
+                f"other{each}@example.com",
+            }
+            (shop,) = person.memberships
+            names = {f"{when}{number}" for when in ("before", "after") for number in range(4)}
+            assert shop.params == dict.fromkeys(names, each)
