@@ -6,6 +6,7 @@ redirects are not followed, and neither logs, errors nor reprs hold it.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import hashlib
 import http.client
@@ -221,12 +222,10 @@ def _reason(error: Exception) -> str:
 
 
 def _answers(body: bytes, count: int) -> list[Answer]:
-    try:
-        results = json.loads(body)["results"]
-        answers = [_answer(each) for each in results]
-    except (ValueError, TypeError, KeyError, LookupError, AttributeError, RecursionError):
-        answers = []
-    if len(answers) != count:
+    answers: list[Answer] | None = None
+    with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        answers = [_answer(each) for each in json.loads(body)["results"]]
+    if answers is None or len(answers) != count:
         raise Undelivered("what answered is not a TinyCRM server", later=True, status=200)
     return answers
 

@@ -39,7 +39,8 @@ class Reporter:
     sign-up reports (None: nothing); a person is pinged once in `ping_interval` seconds and process
     (0: never). `on_delete` says what the deletion of a user does to the person: `churn` sets the
     status on this product, `delete` erases the person from all products, `forget` also refuses
-    the address from then on, `keep` does nothing. Raises InvalidInput, InvalidStatus, or
+    the address from then on, `keep` does nothing. With `strict` the application does not start
+    while nothing can be stored where it reports to. Raises InvalidInput, InvalidStatus, or
     NotSupported for a client without a product and for deletions on a server.
     """
 
@@ -51,6 +52,7 @@ class Reporter:
         signup_status: str | None = SIGNUP_STATUS,
         ping_interval: float = PING_INTERVAL,
         on_delete: OnDelete = "churn",
+        strict: bool = False,
         guard: Guard | None = None,
     ) -> None:
         if not callable(mapping):
@@ -70,6 +72,7 @@ class Reporter:
         self.crm = crm.in_background()
         self.guard = guard or Guard()
         self.mapping = mapping
+        self.strict = strict
         self._signup_status = None if signup_status is None else clean_status(signup_status)
         self._on_delete = on_delete
         self._told = Recent(WINDOW)

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "TINYCRM_PING_INTERVAL": PING_INTERVAL,
     "TINYCRM_ON_DELETE": "churn",
     "TINYCRM_IN_TESTS": False,
+    "TINYCRM_STRICT": False,
 }
 """Every setting there is; docs/flask.md says what each means."""
 
@@ -107,6 +108,7 @@ def reporter(crm: client.TinyCRM, settings: Mapping[str, Any]) -> Reporter:
         signup_status=settings["TINYCRM_SIGNUP_STATUS"],
         ping_interval=settings["TINYCRM_PING_INTERVAL"],
         on_delete=settings["TINYCRM_ON_DELETE"],
+        strict=bool(settings["TINYCRM_STRICT"]),
     )
 
 

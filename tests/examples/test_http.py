@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 
 import httpx2
 
-from tests.examples.conftest import PATIENCE, Portfolio
+from tests.examples.conftest import Portfolio
+from tests.patience import eventually
 
 PASSWORD = "correct horse battery 42"
 ADA, LOVELACE = "ada@example.com", "ada@lovelace.example"
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def visitor(url: str) -> httpx2.Client:

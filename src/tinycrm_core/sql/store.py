@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -246,6 +247,25 @@ class SQLStore:
                     return complaints(connection, self.tables)
         except StoreError as error:
             return [error.message]
+
+    def fault(self) -> StoreError | None:
+        """Why nothing can be stored, as a quick look tells that makes nothing; None if it can.
+
+        Tables that are not there yet are no fault, because the first use makes them.
+        """
+        file = self._connections.file
+        try:
+            with translated(self.where):
+                place = file if file is None or file.exists() else file.parent
+                if place is not None and not os.access(place, os.W_OK):
+                    raise StoreError(f"{file}: this user cannot write there")
+                if file is None or file.exists():
+                    self._connections.check_file()
+                    with self._connections.begin(write=False) as connection:
+                        self._look(connection)
+        except StoreError as error:
+            return error
+        return None
 
     def close(self) -> None:
         self._connections.close()

@@ -9,12 +9,12 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import DEFAULT_DB_ALIAS
 
+from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import TinyCRMError
 from tinycrm_core.keys import redact
+from tinycrm_integrations import startup
 from tinycrm_integrations.django import conf, database, opened
 
-SECONDS = 3.0
-"""How long a server may take to answer a check."""
 MIDDLEWARE = "tinycrm_integrations.django.middleware.PingMiddleware"
 
 
@@ -66,15 +66,11 @@ def _server_faults(settings: conf.Settings) -> Iterator[CheckMessage]:
         return
     try:
         with opened.open_client(settings, background=False) as crm:
-            # Nothing to report, which takes an address that answers and a key that is known.
-            crm.transport.deliver(crm.bound.slug, (), timeout=SECONDS)
+            found = startup.look(crm)
     except TinyCRMError as error:
-        yield _message(
-            5,
-            f"The TinyCRM server does not take events: {redact(str(error))}.",
-            "Check the address and the key, and that the server runs. Until then events are kept "
-            "in memory, and dropped when there are too many.",
-        )
+        found = startup.Misconfigured(redact(error.message), "Check the address and the key.")
+    if found is not None:
+        yield _message(5, found.message, found.hint)
 
 
 def _database_faults(databases: Sequence[str]) -> Iterator[CheckMessage]:
@@ -85,18 +81,17 @@ def _database_faults(databases: Sequence[str]) -> Iterator[CheckMessage]:
         return
     if settings.alias is None and opened.in_tests():
         return
-    fault: str | None
     try:
-        fault = database.fault(opened.where(settings))
+        place = opened.where(settings)
+        with TinyCRM(place, auto_migrate=settings.auto_migrate) as crm:
+            found = startup.look(crm, migrate="manage.py migrate")
+        if not isinstance(place, str):
+            place.dispose()  # or the test runner could not drop its database
     except TinyCRMError as error:
-        fault = str(error)
-    if fault is not None:
-        yield _message(
-            7,
-            f"The database of TinyCRM cannot be used: {redact(fault)}",
-            "`manage.py migrate` brings older tables up to date; `manage.py tinycrm doctor` "
-            "looks closer.",
-        )
+        found = startup.Misconfigured(error.message, _OWN_DATABASE)
+    if found is not None:
+        # `migrate` asks too, and an error would keep it from doing what the hint says.
+        yield _message(7, found.message, found.hint, never_error=found.is_old)
 
 
 _OWN_DATABASE = (
@@ -104,8 +99,10 @@ _OWN_DATABASE = (
 )
 
 
-def _message(number: int, text: str, hint: str, obj: object = None) -> CheckMessage:
+def _message(
+    number: int, text: str, hint: str, obj: object = None, *, never_error: bool = False
+) -> CheckMessage:
     """A warning, as nothing of ours stops a project from starting; with STRICT an error."""
-    if conf.is_strict():
+    if conf.is_strict() and not never_error:
         return Error(text, hint=hint, obj=obj, id=f"tinycrm.E{number:03}")
     return Warning(text, hint=hint, obj=obj, id=f"tinycrm.W{number:03}")

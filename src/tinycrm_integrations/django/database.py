@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -43,33 +42,6 @@ def where(alias: str) -> str | Engine:
 def name_of(alias: str) -> str:
     """The name of the database now; the test runner gives it another one."""
     return str(connections[alias].settings_dict["NAME"]) if alias in connections.settings else ""
-
-
-def fault(found: str | Engine) -> str | None:
-    """Why a database cannot be used, as a quick look at it tells; None if it can.
-
-    Tables that are not there yet are no fault, as they are made on first use.
-    """
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from tinycrm_core.sql import migrate
-
-    if isinstance(found, str):
-        url = make_url(found)
-        file = url.database if url.get_backend_name() == "sqlite" else None
-        if file and not file.startswith("file:") and not Path(file).exists():
-            return None
-    engine = create_engine(found) if isinstance(found, str) else found
-    try:
-        with engine.connect() as connection:
-            return migrate.refusal(migrate.version(connection, None))
-    except SQLAlchemyError as error:
-        # What the driver says may name the user and the host, and nothing secret.
-        return f"{type(error).__name__}: {getattr(error, 'orig', None) or 'no connection'}"
-    finally:
-        engine.dispose()
 
 
 def _sqlite_url(name: str) -> str:

@@ -9,9 +9,10 @@ import flask
 from flask.cli import ScriptInfo, with_appcontext
 
 from tinycrm_core.errors import TinyCRMError
+from tinycrm_integrations import startup
 from tinycrm_integrations.backfill import Progress, backfill
 from tinycrm_integrations.commands import database_url, find_commands
-from tinycrm_integrations.flask.extension import NAME, State
+from tinycrm_integrations.flask.extension import MIGRATE, NAME, State
 
 
 class Commands(click.Group):
@@ -55,9 +56,7 @@ def backfill_command(dry_run: bool) -> None:
 
     Nobody's status or activity changes, so it may be stopped and run again at any time.
     """
-    state = flask.current_app.extensions.get(NAME)
-    if not isinstance(state, State):
-        raise click.ClickException("this application has no TinyCRM: call init_app(app) first")
+    state = _state()
     if state.user_query is None:
         raise click.ClickException(
             "which users? Decorate the function that gives all of them with @crm.all_users"
@@ -69,3 +68,21 @@ def backfill_command(dry_run: bool) -> None:
     click.echo(f"{done.reported:,} {word}, {done.skipped:,} skipped, {done.refused:,} refused.")
     for reason in done.reasons:
         click.echo(f"  refused: {reason}", err=True)
+
+
+@tinycrm.command("check")
+@with_appcontext
+def check_command() -> None:
+    """Say what is wrong where people are kept, and what to do.
+
+    Ends with 1 if anything is.
+    """
+    startup.refuse(_state().crm, migrate=MIGRATE)
+    click.echo("Nothing is wrong: events are taken.")
+
+
+def _state() -> State:
+    state = flask.current_app.extensions.get(NAME)
+    if isinstance(state, State):
+        return state
+    raise click.ClickException("this application has no TinyCRM: call init_app(app) first")

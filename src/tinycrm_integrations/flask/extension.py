@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
+import click
 import flask
 
 from tinycrm_core import client
 from tinycrm_core.errors import InvalidInput, NotSupported
 from tinycrm_core.events import ChangeEmail, Fields, Identify, Ping, When
-from tinycrm_integrations import settings
+from tinycrm_integrations import settings, startup
 from tinycrm_integrations.flask.commits import ended
 from tinycrm_integrations.flask.signals import Listening
 from tinycrm_integrations.reporting import Reporter
@@ -18,6 +20,7 @@ from tinycrm_integrations.users import UserMapping
 
 UserQuery = Callable[[], Iterable[Any]]
 NAME = "tinycrm"
+MIGRATE = "flask tinycrm migrate"
 
 
 class State:
@@ -35,6 +38,7 @@ class State:
         self._app = app
         self._owner = owner
         self._in_tests = in_tests
+        self._looked_in = 0
         self.crm = crm
         self.reporter = reporter
 
@@ -52,6 +56,8 @@ class State:
         """Tell what waited for the end, and that whoever the host knows by now was here."""
         with self.reporter.guard("request"):
             if self.is_on:
+                if self._looked_in != os.getpid():
+                    self._look()
                 ended(response)
                 # Where Flask-Login keeps the user it has loaded. Asking for current_user would
                 # load one, and look at the session.
@@ -59,6 +65,11 @@ class State:
                 if user is not None:
                     self.reporter.visited(user)
         return response
+
+    def _look(self) -> None:
+        """Say what is wrong where people are kept, once in each process that answers requests."""
+        self._looked_in = os.getpid()
+        startup.look_aside(self.crm, self.reporter.guard, migrate=MIGRATE)
 
 
 class TinyCRM:
@@ -86,7 +97,8 @@ class TinyCRM:
         """Begin to report the users of an application; a second time changes nothing.
 
         Raises InvalidInput for a setting that is missing, misspelt or wrong, and for an
-        application that another TinyCRM reports. Connects to nothing.
+        application that another TinyCRM reports. Connects to nothing, unless TINYCRM_STRICT is
+        set: then Misconfigured for a server or a database that takes no events.
         """
         present = app.extensions.get(NAME)
         if present is not None:
@@ -99,6 +111,8 @@ class TinyCRM:
         crm = self._crm or settings.open_client(found, via="flask")
         reporter = settings.reporter(crm, found)
         state = State(app, crm, reporter, self, in_tests=bool(found["TINYCRM_IN_TESTS"]))
+        if reporter.strict and state.is_on and not _is_command():
+            startup.refuse(crm, migrate=MIGRATE)
         app.extensions[NAME] = state
         app.after_request(state.after_request)
         waits = bool(found["TINYCRM_SKIP_UNVERIFIED"])
@@ -161,3 +175,9 @@ class TinyCRM:
         state = self.state
         if state.is_on:
             state.reporter.deleted(email)
+
+
+def _is_command() -> bool:
+    """Whether this process is another command than `flask run`, perhaps one to put things right."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.info_name != "run"

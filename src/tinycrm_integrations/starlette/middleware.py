@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import NotSupported
 from tinycrm_integrations.reporting import Reporter
+from tinycrm_integrations.startup import look_aside, refuse
 
 KEY = "tinycrm"
 """Where a request's scope keeps the reporter."""
@@ -64,14 +65,20 @@ def get_crm(connection: HTTPConnection) -> TinyCRM:
 
 
 def lifespan(reporter: Reporter, inner: Lifespan | None = None) -> Lifespan:
-    """A lifespan that sends what is queued before the application stops.
+    """A lifespan that looks where people go, and sends what is queued before the application stops.
 
-    `inner` is the lifespan the application has already. Sending begins by itself, so that an
-    application without it, or one mounted in another, loses nothing but this wait.
+    What is wrong with the server or the database is logged beside the start; with a `strict`
+    reporter it is raised, as Misconfigured, and the application does not start. `inner` is the
+    lifespan the application has already. Sending begins by itself, so that an application without
+    it, or one mounted in another, loses nothing but this look and this wait.
     """
 
     @asynccontextmanager
     async def run(app: Any) -> AsyncIterator[Any]:
+        if reporter.strict:
+            await run_in_threadpool(refuse, reporter.crm)
+        else:
+            look_aside(reporter.crm, reporter.guard)
         try:
             async with inner(app) if inner else nullcontext() as state:
                 yield state

@@ -10,31 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 
+from tests.patience import eventually
 from tests.sources import ROOT
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.model import Customer
 
-T = TypeVar("T")
 PASSWORD = "correct horse 42"
 MODULE = "tests.integrations.django.shop"
-PATIENCE = 30
-
-
-def eventually(look: Callable[[], T]) -> T:
-    """What `look` answers once it is true; what is queued takes its time."""
-    until = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.django.live import MODULE, Shop, copied, eventually
+from tests.integrations.django.live import MODULE, Shop, copied
+from tests.patience import eventually
 from tests.server.live import serving
 from tinycrm_core.client import TinyCRM
 
@@ -68,6 +70,17 @@ def test_a_database_that_cannot_be_used_stops_no_migration_unless_asked(tmp_path
     strict = Shop(tmp_path / "b", {"tinycrm": {**given, "STRICT": True}})
     strict.folder.mkdir()
     assert "tinycrm.E007" in strict.manage("migrate", fail=True).stderr
+
+
+def test_older_tables_do_not_stop_the_command_that_mends_them(
+    make_shop: Callable[..., Shop],
+) -> None:
+    shop = make_shop(tinycrm={"STRICT": True})
+    with contextlib.closing(sqlite3.connect(shop.folder / "shop.sqlite3")) as db, db:
+        db.execute("UPDATE tinycrm_schema_version SET version_num = '0000'")
+    said = shop.manage("check", "--database", "default").stderr
+    assert "tinycrm.W007" in said
+    assert "`manage.py migrate` brings older tables up to date" in said
 
 
 def test_backfill_reports_who_was_there_before(make_shop: Callable[..., Shop]) -> None:
@@ -215,9 +228,10 @@ def test_check_asks_the_server_whether_it_takes_the_key(tmp_path: Path) -> None:
         eventually(is_refused)  # a server may remember a key for one second
         revoked = said[-1]
         assert "401" in revoked
+        assert "does not know this API key" in revoked
     away = stderr(API_KEY=key.secret, URL=server.url)
     assert "tinycrm.W005" in away
-    assert "did not answer" in away
+    assert "cannot be reached" in away
     assert key.secret not in revoked + away
 
 

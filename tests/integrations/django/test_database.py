@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from tests.integrations.django.live import Shop, eventually
+from tests.integrations.django.live import Shop
 from tests.integrations.django.test_hooks import BEGIN, END
+from tests.patience import eventually
 from tinycrm_core.client import TinyCRM
 
 

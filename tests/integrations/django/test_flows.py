@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.integrations.django.live import Shop, Site, eventually
+from tests.integrations.django.live import Shop, Site
+from tests.patience import eventually
 
 
 def test_a_sign_up_is_one_event_though_three_signals_tell_it(site: Site) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.integrations.django.live import Shop, Site, copied, eventually
+from tests.integrations.django.live import Shop, Site, copied
 from tests.loops import finish
+from tests.patience import eventually
 
 PATHS = ("/", "/me/", "/stream/", "/astream/", "/ame/", "/file/", "/nowhere/", "/delete/")
 # They name the moment of the answer, and which of two servers gave it.

@@ -17,7 +17,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
-from tests.integrations.fastapi.conftest import Customers
+from tests.integrations.customers import Customers
 from tests.integrations.fastapi.live import serving
 from tests.integrations.fastapi.products import PASSWORD, users_product
 from tests.loops import finish

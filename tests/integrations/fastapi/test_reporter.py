@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.fastapi.conftest import Customers
-from tests.integrations.flask.conftest import eventually
+from tests.integrations.customers import Customers
+from tests.patience import eventually
 from tinycrm_core import Identify, Limits, NotSupported, StoreError
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.keys import new_key

@@ -19,8 +19,8 @@ from starlette.types import ASGIApp
 from websockets.sync.client import connect
 
 from tests.integrations.fastapi.live import serving
-from tests.integrations.flask.conftest import eventually
 from tests.loops import finish
+from tests.patience import eventually
 from tinycrm_integrations.fastapi import Reporter, TinyCRMMiddleware
 from tinycrm_integrations.starlette.middleware import KEY
 

@@ -9,10 +9,10 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from tests.integrations.fastapi.conftest import Customers
+from tests.integrations.customers import Customers
 from tests.integrations.fastapi.live import serving
 from tests.integrations.fastapi.products import PASSWORD, UserManager, users_product
-from tests.integrations.flask.conftest import eventually
+from tests.patience import eventually
 from tinycrm_core import InvalidInput
 from tinycrm_core.client import TinyCRM
 from tinycrm_integrations.fastapi import ReportedUsers, Reporter

@@ -11,7 +11,7 @@ from flask import Flask
 from flask_security import user_registered
 from sqlalchemy import create_engine, text
 
-from tests.integrations.flask.conftest import Customers
+from tests.integrations.customers import Customers
 from tests.integrations.flask.products import login_product
 from tinycrm_integrations.flask import TinyCRM
 

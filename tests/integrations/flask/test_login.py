@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from tests.integrations.flask.conftest import Customers
+from tests.integrations.customers import Customers
 from tests.integrations.flask.live import serving, visitor
 from tests.integrations.flask.products import login_product
 from tinycrm_core import Identify

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from tests.integrations.flask.conftest import PATIENCE
 from tests.integrations.flask.forms import change_email, sign_up
 from tests.integrations.flask.live import browsing
 from tests.integrations.flask.products import login_product, security_product
+from tests.patience import PATIENCE
 from tests.server.live import Live
 from tests.server.live import serving as serving_tinycrm
 from tinycrm_core.client import TinyCRM as Client

@@ -10,10 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from tests.integrations.flask.conftest import Customers, eventually
+from tests.integrations.customers import Customers
 from tests.integrations.flask.forms import change_email, fill, log_in, sign_up
 from tests.integrations.flask.live import serving, visitor
 from tests.integrations.flask.products import PASSWORD, security_product
+from tests.patience import eventually
 from tinycrm_integrations.flask import TinyCRM
 
 

@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import create_engine
 
-from tests.integrations.flask.conftest import Customers, eventually
+from tests.integrations.customers import Customers
+from tests.patience import eventually
 from tinycrm_core import Identify, InvalidInput, InvalidKey, NotSupported, TinyCRMError
 from tinycrm_core import TinyCRM as Client
 from tinycrm_integrations.flask import TinyCRM
@@ -33,7 +34,7 @@ def initialised(**settings: Any) -> Flask:
         ({**HERE, "TINYCRM_DATABASE": "crm.db"}, "where: expected"),
         ({**HERE, "TINYCRM_PROJCT": "x"}, "TINYCRM_PROJCT: no such setting; there are"),
         ({**HERE, "TINYCRM_SIGNUP_STATUS": "gold"}, "status: 'gold' is not one of free"),
-        ({**HERE, "TINYCRM_ON_DELETE": "forget"}, "on_delete: expected churn, delete, keep"),
+        ({**HERE, "TINYCRM_ON_DELETE": "shred"}, "on_delete: expected churn, delete, forget, keep"),
         ({**HERE, "TINYCRM_PING_INTERVAL": "often"}, "ping_interval: expected seconds"),
         ({**HERE, "TINYCRM_USER": "no.such:function"}, "TINYCRM_USER: cannot import 'no.such:"),
         ({**HERE, "TINYCRM_USER": 5}, "mapping: expected a function"),
