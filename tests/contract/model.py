@@ -207,6 +207,15 @@ class Model:
         self.emails[customer] = [new, *(e for e in self.emails[customer] if e != new)]
         return None
 
+    def report_address(self, old: str, new: str) -> str | bool:
+        """A product's report, which merges nobody and undoes no later change."""
+        customer, other = self.customer_of(old), self.customer_of(new)
+        if customer is None or other not in (None, customer):
+            return False
+        if other == customer and old != self.emails[customer][0]:
+            return True
+        return self.change_email(-1, old, new) or True
+
     def delete(self, email: str, forget: bool) -> bool:
         customer = self.customer_of(email)
         if forget:

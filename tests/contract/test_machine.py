@@ -24,8 +24,9 @@ from hypothesis.stateful import (
 
 from tests.contract.model import Model, questions, text
 from tests.contract.seen import repr_json
-from tinycrm_core import Customer, Forgotten, TinyCRM, TinyCRMError, times
-from tinycrm_core.times import from_micros, to_micros
+from tinycrm_core import ChangeEmail, Customer, Forgotten, TinyCRM, TinyCRMError, times
+from tinycrm_core.apply import Answer
+from tinycrm_core.times import LATEST, from_micros, to_micros
 
 FULL = bool(os.environ.get("TINYCRM_TEST_FULL"))
 SECOND = 1_000_000
@@ -187,6 +188,18 @@ class Machine(RuleBasedStateMachine):
             self.note_merge(answers, expected)
         else:
             assert answers == [None] * 3
+
+    @rule(project=projects, old=emails, new=emails)
+    def report_another_address(self, project: str, old: str, new: str) -> None:
+        self.tick()
+        expected = self.model.report_address(old, new)
+
+        def report(crm: TinyCRM) -> Answer:
+            (answer,) = crm.project(project).send([ChangeEmail(old, new, merge=False, at=LATEST)])
+            return answer
+
+        for answer in self.all(report):
+            assert getattr(answer, "code", answer) == expected
 
     @rule(email=emails, forget=st.sampled_from((False, False, False, True)))
     def delete(self, email: str, forget: bool) -> None:
