@@ -86,7 +86,7 @@ def sentences(answer: Answer) -> list[PageForm]:
 
 def test_the_questions_count_and_name_people_and_lead_to_them(shared: Browser) -> None:
     shared.crm.project("blog").identify("dan@example.com", params={"trial_ends": "2100-01-01"})
-    page = shared.get("/overlap")
+    page = shared.get("/overlap/questions")
     asks = re.findall(r'<a class="n" href="([^"]*)">([\d,+]+)', page.text)
     assert len(asks) == len(sentences(page)) == 6
     for link, count in asks:
@@ -170,7 +170,8 @@ def test_there_is_nothing_to_share_yet(admin: Browser) -> None:
     admin.crm.project("shop").identify("ann@example.com")
     page = admin.get("/overlap")
     assert heading(page) == "One product, so nothing overlaps yet"
-    assert sentences(page) == []
+    assert "/overlap/questions" not in page.text
+    assert sentences(admin.get("/overlap/questions")) == []
 
 
 def test_the_number_of_questions_does_not_grow_with_the_square_of_the_products(
@@ -191,11 +192,13 @@ def test_the_number_of_questions_does_not_grow_with_the_square_of_the_products(
     for number in range(20):
         admin.crm.project(f"p{number}").identify("ann@example.com")
         asked.clear()
-        admin.get("/overlap")
+        admin.get("/overlap/questions")
         costs.append(len(asked))
-    assert costs[19] - costs[9] == 10, "one tally for each product"
-    assert asked.count("combinations") == 1
+    assert costs[3] == costs[4] == costs[19], "one question for each status"
+    asked.clear()
     page = admin.get("/overlap")
+    assert asked.count("combinations") == 1
+    assert asked.count("count") == 1
     assert len(re.findall('<th scope="col"', page.text)) == 13
     assert "The 12 products with most people." in page.text
 
@@ -212,7 +215,9 @@ def test_what_takes_too_long_leaves_the_page_usable(
     assert page.status == 200
     assert heading(page) == "People on more than one of your four products"
     assert 'href="/a%20b/crm/overlap?count=all"' in page.text
+    page = shared.get("/overlap/questions")
     assert len(sentences(page)) == 6
+    assert page.text.count(">?</a>") == 6
     assert all(
         shared.get(f"{s.action}?{urlencode(s.fields)}").status == 303 for s in sentences(page)
     )
@@ -233,6 +238,7 @@ def test_the_time_of_a_page_is_shared_by_its_questions() -> None:
 def test_counting_anyway_asks_the_same_of_more_time(shared: Browser) -> None:
     page = shared.get("/overlap?status=paid&count=all")
     assert heading(page) == heading(shared.get("/overlap?status=paid"))
+    assert 'hx-get="/a%20b/crm/overlap/questions?count=all"' in page.text
     assert shared.get("/projects?count=all").status == 200
 
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-
-
-def people(page: Page) -> str:
-    """How many the customers page says it found."""
-    found = re.search(r"([\d,]+) (?:people|person)", page.locator("main .head").inner_text())
-    assert found
-    return found[1]
 
 
 @pytest.mark.parametrize("script", [True, False])
@@ -25,7 +18,8 @@ def test_a_number_opens_the_names_behind_it(visit: Visit, script: bool) -> None:
     number = cell.inner_text().split()[0]
     cell.click()
     expect(page.locator("h1")).to_contain_text("analytics")
-    assert people(page) == number
+    found = re.compile(rf"(?<![\d,]){number} (people|person)\b")
+    expect(page.locator("main .head")).to_contain_text(found)
     page.go_back()
     page.get_by_role("link", name="Paid on both").click()
     expect(page.locator("h1")).to_contain_text("are paid on more than one")
@@ -35,6 +29,8 @@ def test_a_number_opens_the_names_behind_it(visit: Visit, script: bool) -> None:
 @pytest.mark.parametrize("script", [True, False])
 def test_a_sentence_with_other_choices_opens_its_names(visit: Visit, script: bool) -> None:
     page = visit("/overlap", script=script)
+    if not script:
+        page.get_by_role("link", name="Show the questions").click()
     asked = page.locator(".asks li", has_text="Churned on")
     asked.get_by_label("churned on").select_option("waitlist")
     asked.get_by_label("paid on").select_option("shop")

@@ -55,9 +55,7 @@ class Row:
 
 def overlap(visit: Visit) -> View:
     """The page; its query pairs are the filter that memberships have to meet to count."""
-    query = visit.request.query
-    patient = ("count", "all") in query
-    limit = TimeLimit(PATIENT_SECONDS if patient else SECONDS)
+    query, limit = visit.request.query, _limit(visit)
     pairs = [pair for pair in query if pair[0] not in KEYS | {"count"}]
     try:
         filter = filters.from_pairs(pairs, projects=visit.slugs)
@@ -85,10 +83,24 @@ def overlap(visit: Visit) -> View:
         "words": _words(filter),
         "shown": shown,
         "rows": _rows(counts, shown, filter, visit.links),
-        "asks": asks(visit, limit, ranked),
         "again": _address(visit.links, [*pairs, ("count", "all")]),
+        "patient": _patient(visit),
     }
     return View("overlap.html", context)
+
+
+def questions(visit: Visit) -> View:
+    """The questions worth asking, which the page of the matrix loads when it is there."""
+    found = asks(visit, _limit(visit))
+    return View("overlap_questions.html", {"title": "Questions worth asking", "asks": found})
+
+
+def _patient(visit: Visit) -> bool:
+    return ("count", "all") in visit.request.query
+
+
+def _limit(visit: Visit) -> TimeLimit:
+    return TimeLimit(PATIENT_SECONDS if _patient(visit) else SECONDS)
 
 
 def _address(links: Links, pairs: Sequence[tuple[str, str]]) -> str:
@@ -172,4 +184,8 @@ def ask(visit: Visit) -> View | Response:
     return redirect(link)
 
 
-ROUTES = (Route("GET", "/overlap", overlap), Route("GET", "/overlap/ask", ask))
+ROUTES = (
+    Route("GET", "/overlap", overlap),
+    Route("GET", "/overlap/questions", questions),
+    Route("GET", "/overlap/ask", ask),
+)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from tinycrm_core import filters
 from tinycrm_core.filters import Filter
-from tinycrm_core.model import Json
+from tinycrm_integrations.web.pages.statuses import Statuses, people_by_status
 from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import Visit
 
@@ -146,26 +145,24 @@ def read_ask(query: Mapping[str, str], slugs: Sequence[str]) -> Filter | None:
     return ask.filter(query, slugs)
 
 
-def asks(visit: Visit, limit: TimeLimit, ranked: Sequence[str]) -> list[Asked]:
-    """All questions, as they stand at first; `ranked` are the products, most people first."""
-    if len(ranked) < 2:
+def asks(visit: Visit, limit: TimeLimit) -> list[Asked]:
+    """All questions, as they stand at first; none where there are no two products."""
+    if len(visit.slugs) < 2:
         return []
-    tally = visit.crm.customers.tally
-    statuses = {slug: limit.ask(partial(tally, project=slug)) or [] for slug in ranked}
-    people = {(s, status): n for s, found in statuses.items() for status, n in found}
-    return [_asked(visit, each, limit, _usual(each, ranked, people)) for each in ASKS]
+    found = people_by_status(visit, visit.slugs, limit)
+    people = {slug: statuses or {} for slug, statuses in found.items()}
+    return [_asked(visit, each, limit, _usual(each, people)) for each in ASKS]
 
 
-def _usual(
-    ask: Ask, ranked: Sequence[str], people: Mapping[tuple[str, Json], int]
-) -> dict[str, str]:
+def _usual(ask: Ask, people: Mapping[str, Statuses]) -> dict[str, str]:
     """What stands in a sentence at first: no product twice, and those that fit best."""
+    ranked = sorted(people, key=lambda slug: -sum(people[slug].values()))
     chosen: dict[str, str] = {}
     for each in sorted(ask.choices, key=lambda each: each.status is None):
         status = each.status
         free = [slug for slug in ranked if slug not in chosen.values()]
         if status is not None:
-            free.sort(key=lambda slug: -people.get((slug, status), 0))
+            free.sort(key=lambda slug: -people[slug].get(status, 0))
         chosen[each.field] = free[0] if each.usual is None else each.usual
     return chosen
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from tinycrm_core.directory import LIVE_KEYS
 from tinycrm_core.model import Project, Status
 from tinycrm_core.times import from_micros
+from tinycrm_integrations.web.pages.statuses import Statuses, people_by_status
 from tinycrm_integrations.web.timelimit import TimeLimit
 from tinycrm_integrations.web.visit import Visit
 
@@ -76,14 +77,14 @@ def cards(visit: Visit, projects: Iterable[Project], keys: Iterable[Key]) -> lis
     """The products with their numbers, as far as there is time; `count=all` asks for patience."""
     patient = ("count", "all") in visit.request.query
     limit = TimeLimit(PATIENT_SECONDS if patient else SECONDS)
-    return [_card(visit, each, keys, limit) for each in projects]
+    shown = list(projects)
+    numbers = people_by_status(visit, [each.slug for each in shown], limit)
+    return [_card(each, keys, numbers[each.slug]) for each in shown]
 
 
-def _card(visit: Visit, project: Project, keys: Iterable[Key], limit: TimeLimit) -> Card:
+def _card(project: Project, keys: Iterable[Key], numbers: Statuses | None) -> Card:
     mine = [each for each in keys if each.project == project.slug]
-    found = limit.ask(lambda: visit.crm.customers.tally(by="status", project=project.slug))
-    if found is None:
+    if numbers is None:
         return Card(project, mine, None, [])
-    numbers = dict(found)
-    statuses = [(str(each), numbers[each]) for each in Status if each in numbers]
+    statuses = [(status, numbers[status]) for status in map(str, Status) if status in numbers]
     return Card(project, mine, sum(numbers.values()), statuses)
