@@ -16,7 +16,7 @@ from tinycrm_core import merge, rules
 from tinycrm_core.errors import Forgotten, NotFound, Retry, TinyCRMError
 from tinycrm_core.events import ChangeEmail, Event, Identify, Ping
 from tinycrm_core.ids import uuid7
-from tinycrm_core.joining import entry_of, merge_customers
+from tinycrm_core.joining import NOBODY, entry_of, merge_customers
 from tinycrm_core.limits import LIMITS, Limits
 from tinycrm_core.model import Result
 from tinycrm_core.state import CustomerState, Entry, MergeState, Write
@@ -103,8 +103,12 @@ def apply_events(
     via: str,
     batch: UUID | None = None,
     limits: Limits = LIMITS,
+    create: bool = True,
 ) -> Outcome:
-    """Apply events of one product in their order; a refused one does not stop the others."""
+    """Apply events of one product in their order; a refused one does not stop the others.
+
+    Without `create` somebody who is not here is answered with NotFound.
+    """
     outcome = Outcome()
     context = rules.Context(project_id, now, None, via, batch, limits)
     changes = [event for event in events if isinstance(event, ChangeEmail)]
@@ -114,17 +118,22 @@ def apply_events(
     reports: list[Identify | Ping] = []
     for event in events:
         if isinstance(event, ChangeEmail):
-            _report(tx, reports, context, outcome)
+            _report(tx, reports, context, outcome, create=create)
             reports = []
             outcome.answers.append(_change(tx, event, context, outcome))
         else:
             reports.append(event)
-    _report(tx, reports, context, outcome)
+    _report(tx, reports, context, outcome, create=create)
     return outcome
 
 
 def _report(
-    tx: Transaction, events: Sequence[Identify | Ping], context: rules.Context, outcome: Outcome
+    tx: Transaction,
+    events: Sequence[Identify | Ping],
+    context: rules.Context,
+    outcome: Outcome,
+    *,
+    create: bool,
 ) -> None:
     """Apply events that leave addresses as they are."""
     if not events:
@@ -133,7 +142,7 @@ def _report(
     unknown = dict.fromkeys(
         event.email for event in events if isinstance(event, Identify) and event.email not in people
     )
-    refused, new_ids = _claim(tx, unknown) if unknown else (set(), {})
+    refused, new_ids = _claim(tx, unknown) if unknown and create else (set(), {})
     for event in events:
         if isinstance(event, Ping):
             outcome.answers.append(_ping(people, event, context.project_id, context.now))
@@ -141,6 +150,8 @@ def _report(
             outcome.answers.append(
                 Forgotten("email: this person asked to be forgotten; nothing was stored")
             )
+        elif not create and event.email not in people:
+            outcome.answers.append(NotFound(NOBODY, field="email"))
         else:
             new_id = new_ids.get(event.email)
             theirs = context if new_id is None else replace(context, new_id=new_id)

@@ -123,18 +123,28 @@ class BoundProject:
         return await asyncio.to_thread(self.ping, email, at)
 
     def send(
-        self, events: Sequence[Event], *, via: str | None = None, batch: UUID | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        via: str | None = None,
+        batch: UUID | None = None,
+        create: bool = True,
     ) -> list[Answer]:
         """Apply a list of events in one transaction, at once, in the background too.
 
         The answers come in order: a Result for an Identify, else a bool, or the error of that
         event alone.
-        On a server a transaction has 500 events, and `batch` and `via` are not known there.
-        Raises Undelivered if the server takes nothing.
+        With `create=False` nobody new is stored: NotFound is the answer for somebody who is not
+        here, and raised where the product is not. On a server a transaction has 500 events, and
+        `batch`, `via` and `create` are not known there. Raises Undelivered if the server takes
+        nothing.
         """
         transport = self._crm.transport
         if isinstance(transport, StoreTransport):
-            return transport.send(self.slug, events, via=via or self._crm.via, batch=batch)
+            via = via or self._crm.via
+            return transport.send(self.slug, events, via=via, batch=batch, create=create)
+        if not create:
+            raise NotSupported("a server stores who is new to it")
         return transport.send(self.slug, events)
 
     def preview(self, events: Sequence[Event]) -> list[Answer]:

@@ -16,13 +16,15 @@ from tinycrm_core.model import ABSENT, Json
 from tinycrm_core.state import CustomerState, Entry, MergeState, Write
 from tinycrm_core.store import Transaction
 
+NOBODY = "email: nobody here has this address"
+
 
 def require(tx: Transaction, *emails: str, lock: bool = True) -> list[CustomerState]:
     """The people of these addresses, or NotFound."""
     found = tx.load(emails, lock=lock)
     for email in emails:
         if email not in found:
-            raise NotFound("email: nobody here has this address", field="email")
+            raise NotFound(NOBODY, field="email")
     return [found[email] for email in emails]
 
 

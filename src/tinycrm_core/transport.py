@@ -11,7 +11,7 @@ from uuid import UUID
 from tinycrm_core import signals, times
 from tinycrm_core.account import Account
 from tinycrm_core.apply import Answer, Outcome, apply_events
-from tinycrm_core.errors import InvalidInput, TinyCRMError
+from tinycrm_core.errors import InvalidInput, NotFound, TinyCRMError
 from tinycrm_core.events import Event, from_json
 from tinycrm_core.model import HUES
 from tinycrm_core.state import ProjectState
@@ -78,11 +78,16 @@ class StoreTransport:
         *,
         via: str = "call",
         batch: UUID | None = None,
+        create: bool = True,
     ) -> list[Answer]:
-        """One transaction for the whole list; signals follow once it is stored."""
+        """One transaction for the whole list; signals follow once it is stored.
+
+        Without `create`, somebody who is not here is answered with NotFound, and a product that is
+        not there raises it.
+        """
 
         def work(tx: Transaction) -> Outcome:
-            return self._apply(tx, project, events, via, batch)
+            return self._apply(tx, project, events, via, batch, create=create)
 
         try:
             outcome = self._account.write(work)
@@ -137,13 +142,18 @@ class StoreTransport:
         events: Sequence[Event],
         via: str,
         batch: UUID | None,
+        *,
+        create: bool = True,
     ) -> Outcome:
         now = times.now()
         # Looked up each time: an id kept from a transaction that then fails may be another's soon.
         known = next((each for each in tx.projects() if each.slug == project), None)
+        if known is None and not create:
+            raise NotFound("project: there is no such product", field="project")
         stored = known or ensure_project(tx, project, now)
+        limits = self._account.limits
         outcome = apply_events(
-            tx, stored.id, events, now=now, via=via, batch=batch, limits=self._account.limits
+            tx, stored.id, events, now=now, via=via, batch=batch, limits=limits, create=create
         )
         idle = all(each is False or isinstance(each, TinyCRMError) for each in outcome.answers)
         if known is None and idle:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 
 from tests.admin.conftest import Answer, Browser
 from tests.admin.page_forms import form, forms, send
 from tests.admin.test_projects import EVIL, heading, reason
+from tinycrm_core.bound import BoundProject
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import Conflict, Forgotten
+from tinycrm_core.model import Customer
 from tinycrm_core.people import Customers
 from tinycrm_core.testing import day, on, person
 
@@ -351,6 +356,45 @@ def test_d2_no_value_becomes_a_link_to_somewhere_else(admin: Browser) -> None:
     admin.crm.project("shop").identify(ANN, params=values)
     links = re.findall(r'href="([^"]*)"', admin.get(path(admin.crm)).text)
     assert all(re.match(r"/a%20b/crm/|#|\?", link) for link in links)
+
+
+@pytest.mark.parametrize("ending", ["/name", "/status", "/email"])
+def test_somebody_deleted_while_a_form_is_read_does_not_come_back(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    admin.crm.project("shop").identify(ANN, name="Ann")
+    page = admin.get(f"{path(admin.crm)}/change")
+    typed = {"name": "Other", "status-shop": "paid", "email": "other@example.com"}
+    field = {"/name": "name", "/status": "status-shop", "/email": "email"}[ending]
+    find: Callable[..., Customer | None] = Customers.get_by_id
+
+    def late(self: Customers, ident: UUID) -> Customer | None:
+        found = find(self, ident)
+        admin.crm.customers.delete(ANN)
+        return found
+
+    monkeypatch.setattr(Customers, "get_by_id", late)
+    answer = send(admin, page, ending, **{field: typed[field]})
+    assert (answer.status, heading(answer)) == (404, "There is nobody here")
+    assert admin.crm.customers.count() == 0
+
+
+def test_a_product_deleted_while_a_form_is_read_does_not_come_back(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slug in ("shop", "news"):
+        admin.crm.project(slug).identify(ANN, name="Ann")
+    page = admin.get(f"{path(admin.crm)}/change")
+    send_events: Callable[..., Any] = BoundProject.send
+
+    def late(self: BoundProject, *events: Any, **rest: Any) -> Any:
+        admin.crm.projects.delete("news")
+        return send_events(self, *events, **rest)
+
+    monkeypatch.setattr(BoundProject, "send", late)
+    answer = send(admin, page, "/status", **{"status-news": "paid"})
+    assert answer.status == 404
+    assert [each.slug for each in admin.crm.projects.list()] == ["shop"]
 
 
 def test_d3_looking_changes_nothing(admin: Browser) -> None:

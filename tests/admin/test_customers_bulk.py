@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import unescape
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.admin.conftest import Answer, Browser
 from tests.admin.test_customers import fill, names, people
-from tinycrm_core.model import Status
+from tinycrm_core.model import Page, Status
+from tinycrm_core.people import Customers
+
+HIDDEN = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)"')
 
 
 def current(answer: Answer) -> str | None:
@@ -132,6 +137,67 @@ def test_many_go_batch_after_batch(admin: Browser, monkeypatch: pytest.MonkeyPat
     assert rounds == 2
     assert "20 people changed their status." in admin.follow(answer).text
     assert admin.crm.customers.count("status@shop:trial") == 20
+
+
+def test_two_owners_at_once_set_each_status_once_and_leave_nobody_out(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second meets people who are done, and goes on to those who are not."""
+    for name, value in (("BATCH", 4), ("BATCHES", 2)):
+        monkeypatch.setattr(f"tinycrm_integrations.web.pages.standing.{name}", value)
+    fill(admin, 40)
+    sent = {"query": "status@shop=paid", "on": "shop", "to": "trial", "n": "0"}
+    find: Callable[..., Page] = Customers.find
+    others = 0
+
+    def overtaken(self: Customers, *asked: Any, **rest: Any) -> Page:
+        nonlocal others
+        page = find(self, *asked, **rest)
+        if others == 0 and rest.get("sort") == "created":
+            others = len(page)
+            for each in page:
+                admin.crm.project("shop").identify(each.email, status="trial", active=False)
+        return page
+
+    monkeypatch.setattr(Customers, "find", overtaken)
+    answer = admin.post("/status", sent)
+    while answer.status == 200:
+        answer = admin.post("/status", dict(re.findall(HIDDEN, answer.text)))
+    assert others == 4
+    assert "16 people changed their status." in admin.follow(answer).text
+    assert admin.crm.customers.count("status@shop:trial") == 20
+
+
+def test_nobody_comes_back_who_was_deleted_while_it_ran(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(admin, 6)
+    find: Callable[..., Page] = Customers.find
+
+    def meanwhile(self: Customers, *asked: Any, **rest: Any) -> Page:
+        page = find(self, *asked, **rest)
+        if rest.get("sort") == "created":
+            admin.crm.customers.delete(page[0].email)
+        return page
+
+    monkeypatch.setattr(Customers, "find", meanwhile)
+    before = admin.crm.customers.count()
+    admin.post("/status", {"query": "", "on": "shop", "to": "churned"})
+    assert admin.crm.customers.count() == before - 1
+
+
+def test_a_request_ends_in_time_and_the_next_goes_on(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the database is, no host has to wait for all of them."""
+    monkeypatch.setattr("tinycrm_integrations.web.pages.standing.BATCH", 4)
+    monkeypatch.setattr("tinycrm_integrations.web.pages.standing.SECONDS", -1.0)
+    fill(admin, 40)
+    answer = admin.post("/status", {"query": "", "on": "shop", "to": "churned", "n": "0"})
+    assert answer.status == 200
+    assert admin.crm.customers.count("status@shop:churned") == 4
+    wrong = {"query": "", "on": "shop", "to": "churned", "after": "x"}
+    assert admin.post("/status", wrong).status == 422
 
 
 def test_activity_is_not_touched_by_a_status(admin: Browser) -> None:

@@ -8,7 +8,16 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from tests.contract.seen import everything, visible
-from tinycrm_core import Identify, InvalidEmail, InvalidInput, InvalidTime, Ping, TinyCRM
+from tinycrm_core import (
+    Identify,
+    InvalidEmail,
+    InvalidInput,
+    InvalidTime,
+    NotFound,
+    Ping,
+    Result,
+    TinyCRM,
+)
 from tinycrm_core.events import STATUSES
 from tinycrm_core.testing import ALICE, BOB, day, on, person
 from tinycrm_core.times import LATEST, from_micros
@@ -350,3 +359,24 @@ def test_a_preview_answers_like_send_and_writes_nothing(crm: TinyCRM) -> None:
     sent = shop.send(events)
     assert [each.changed for each in previewed[:2]] == [each.changed for each in sent[:2]]
     assert previewed[2] is sent[2] is True
+
+
+def test_a_list_that_creates_nobody(crm: TinyCRM) -> None:
+    """Whoever is not here, and the product, is answered with NotFound; the others are written."""
+    shop = crm.project("shop")
+    with pytest.raises(NotFound):
+        shop.send([Identify(ALICE)], create=False)
+    assert crm.projects.list() == ()
+    shop.identify(ALICE)
+    found, missing, pinged = shop.send(
+        [Identify(ALICE, status="paid"), Identify(BOB, status="paid"), Ping(BOB)], create=False
+    )
+    assert isinstance(found, Result)
+    assert (found.action, found.changed) == ("updated", ("status",))
+    assert isinstance(missing, NotFound)
+    assert pinged is False
+    assert (crm.customers.count(), on(crm).status) == (1, "paid")
+    crm.project("news").identify(BOB)
+    (joined,) = shop.send([Identify(BOB, status="trial")], create=False)
+    assert isinstance(joined, Result)
+    assert joined.joined

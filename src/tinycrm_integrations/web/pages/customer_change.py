@@ -6,7 +6,8 @@ nobody's activity.
 
 from __future__ import annotations
 
-from tinycrm_core.errors import Conflict, Forgotten, InvalidInput, NotFound
+from tinycrm_core.errors import Conflict, Forgotten, InvalidInput, NotFound, TinyCRMError
+from tinycrm_core.events import Identify
 from tinycrm_core.model import Customer, Status
 from tinycrm_integrations.web.forms import Form, refused
 from tinycrm_integrations.web.http import Response, redirect
@@ -81,12 +82,24 @@ def change_name(visit: Visit, ident: str) -> View | Response:
     if not found.memberships:
         reason = "Somebody on no product cannot be given a name."
         return _forms(visit, found, refused(visit.request, "name", reason), 422)
-    project = visit.crm.project(found.memberships[0].project)
     try:
-        project.identify(found.email, name=name, active=False)
+        _write(visit, found, found.memberships[0].project, name=name)
+    except NotFound:
+        return nobody(visit)
     except InvalidInput as error:
         return _forms(visit, found, refused(visit.request, "name", error), 422)
     return redirect(done(visit.links.customer(found.id), "person-changed"))
+
+
+def _write(visit: Visit, found: Customer, slug: str, **fields: str) -> None:
+    """Like a call that is made now; but whoever is gone, or the product, does not come back.
+
+    Raises NotFound or InvalidInput.
+    """
+    event = Identify(found.email, active=False, limits=visit.crm.limits, **fields)  # type: ignore[arg-type]
+    (answer,) = visit.crm.project(slug).send([event], create=False)
+    if isinstance(answer, TinyCRMError):
+        raise answer
 
 
 def change_status(visit: Visit, ident: str) -> View | Response:
@@ -104,8 +117,11 @@ def change_status(visit: Visit, ident: str) -> View | Response:
     if wrong is not None:
         reason = f"A status is one of {', '.join(Status)}."
         return _forms(visit, found, refused(request, f"status-{wrong}", reason), 422)
-    for slug, status in wanted.items():
-        visit.crm.project(slug).identify(found.email, status=status, active=False)
+    try:
+        for slug, status in wanted.items():
+            _write(visit, found, slug, status=status)
+    except NotFound:
+        return nobody(visit)
     return redirect(done(visit.links.customer(found.id), "person-changed"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +24,9 @@ BATCH = 500
 
 BATCHES = 10
 """Transactions in one request; what is left is offered to be gone on with."""
+
+SECONDS = 5.0
+"""After so long no further transaction of the request begins."""
 
 COUNT_SECONDS = 2.0
 
@@ -56,7 +60,7 @@ def preview(visit: Visit) -> View:
 
 
 def set_status(visit: Visit) -> View | Response:
-    """Write it for up to BATCH x BATCHES people; more are offered as the next step."""
+    """Write it for the next people, for a few seconds; more are offered as the next step."""
     request = visit.request
     query = Asked.parse(request.value("query")).query()
     asked, ids, people = _meant(visit, [*query, *(("id", each) for each in request.values("id"))])
@@ -65,10 +69,10 @@ def set_status(visit: Visit) -> View | Response:
         raise InvalidInput("on: choose a product and a status", field="on")
     before = request.value("n", "0")
     changed = int(before) if before.isascii() and before.isdigit() and len(before) < 10 else 0
-    fresh = _write(visit, change)
+    fresh, after = _write(visit, change, request.value("after") or None)
     changed += fresh
-    if fresh == BATCH * BATCHES and visit.crm.customers.count(change.left, cap=1):
-        return _view(visit, asked, ids, people, change, changed)
+    if after is not None:
+        return _view(visit, asked, ids, people, change, changed, after)
     # The people picked are shown; a question is asked again.
     page = visit.links.filtered(people) if ids else visit.links.customers(asked.query())
     return redirect(done(page or visit.links.customers(), "status-set", n=changed))
@@ -87,24 +91,25 @@ def _change(visit: Visit, people: Filter, sent: dict[str, str]) -> Change | None
     return Change(people, product, Status(status))
 
 
-def _write(visit: Visit, change: Change) -> int:
-    """Set the status of the next people; returns how many changed.
+def _write(visit: Visit, change: Change, after: str | None) -> tuple[int, str | None]:
+    """Set the status of the next people; how many changed, and where to go on.
 
-    Whoever is done no longer matches, so each batch is the first page of those who are left.
+    Nobody is met twice, so it comes to an end whatever others do to these people meanwhile. They
+    may be gone by then, or have that status already: neither is written.
     """
-    project, changed = visit.crm.project(change.product), 0
+    project, changed, until = visit.crm.project(change.product), 0, time.monotonic() + SECONDS
     for _ in range(BATCHES):
-        page = visit.crm.customers.find(change.left, sort="created", limit=BATCH)
+        page = visit.crm.customers.find(change.left, sort="created", limit=BATCH, after=after)
         events = [
             Identify(each.email, status=change.status, active=False, limits=visit.crm.limits)
             for each in page
         ]
-        answers = project.send(events) if events else []
-        fresh = sum(isinstance(each, Result) and "status" in each.changed for each in answers)
-        changed += fresh
-        if page.next is None or not fresh:
+        answers = project.send(events, create=False) if events else []
+        changed += sum(isinstance(each, Result) and "status" in each.changed for each in answers)
+        after = page.next
+        if after is None or time.monotonic() > until:
             break
-    return changed
+    return changed, after
 
 
 def _view(
@@ -114,6 +119,7 @@ def _view(
     people: Filter,
     change: Change | None,
     changed: int | None = None,
+    after: str | None = None,
 ) -> View:
     counts = None
     if change is not None:
@@ -126,6 +132,7 @@ def _view(
         "change": change,
         "counts": counts,
         "changed": changed,
+        "after": after,
         "parts": filters.describe_parts(people),
         "statuses": [each.value for each in Status],
         "title": "Set a status",
