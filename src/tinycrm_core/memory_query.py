@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tinycrm_core.filters import EVERYBODY, Filter, On, Param, compile_matcher, compile_membership
 from tinycrm_core.model import ABSENT, Customer, Json, Membership
+from tinycrm_core.params import value_under
 from tinycrm_core.query import SORT_TEXT, After, KeyValue, Query, Sort
 from tinycrm_core.state import CustomerState
 from tinycrm_core.store import Combinations, Tally, Totals
@@ -155,12 +156,7 @@ def _on(customer: Customer, project: str | None) -> Iterable[Membership]:
 
 def param_value(membership: Membership, param: Param) -> Json:
     """The value at the end of a path, or ABSENT."""
-    value: Json = membership.params
-    for key in param.path:
-        if type(value) is not dict:
-            return ABSENT
-        value = value.get(key, ABSENT)
-    return value
+    return value_under(membership.params, param.path)
 
 
 def _tally_value(by: str | Param) -> Callable[[Membership], tuple[bool, Json]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tinycrm_core.filters.dates import param_instant
-from tinycrm_core.model import Json
+from tinycrm_core.model import ABSENT, Json
 
 
 def param_path(parts: Sequence[str]) -> str:
@@ -39,6 +39,16 @@ def walk(params: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
                 yield f"{path}.{inner}", each
 
 
+def value_under(params: Mapping[str, Json], path: Sequence[str]) -> Json:
+    """The value at the end of a path, or ABSENT."""
+    value: Json = params
+    for key in path:
+        if type(value) is not dict:
+            return ABSENT
+        value = value.get(key, ABSENT)
+    return value
+
+
 def kind_of(value: Json) -> str:
     """`text`, `number`, `boolean`, `null`, `object` or `array`."""
     match value:
@@ -55,4 +65,4 @@ def kind_of(value: Json) -> str:
     return "array"
 
 
-__all__ = ["kind_of", "param_instant", "param_path", "path_parts", "walk"]
+__all__ = ["kind_of", "param_instant", "param_path", "path_parts", "value_under", "walk"]

@@ -123,7 +123,12 @@ def _each(items: Sequence[Filter]) -> Iterator[tuple[Filter, tuple[Filter, ...]]
 
 def _searches_last(items: Sequence[Filter]) -> list[Filter]:
     """Counting the hits of a search is dearer than counting entries of an index."""
-    return sorted(items, key=lambda item: isinstance(item, Condition) and item.field == "words")
+    return sorted(items, key=is_search)
+
+
+def is_search(filter: Filter) -> bool:
+    """Whether it is a bare word."""
+    return isinstance(filter, Condition) and filter.field == "words"
 
 
 def _any_of(
@@ -193,10 +198,11 @@ def _customer_options(condition: Condition, scope: Scope, trigrams: bool) -> Ite
 
 
 def _on_options(on: On, scope: Scope) -> Iterator[Candidates]:
-    yield from _by_columns(on, scope)
+    # Of equally many entries those of a param are kept: its conditions leave fewer of them.
     for condition in on.conditions:
         if isinstance(condition.field, Param):
             yield from _by_param(on, condition, condition.field, scope)
+    yield from _by_columns(on, scope)
 
 
 def _by_columns(on: On, scope: Scope) -> Iterator[Candidates]:
@@ -224,7 +230,11 @@ def _by_columns(on: On, scope: Scope) -> Iterator[Candidates]:
 
 
 def _by_param(on: On, condition: Condition, param: Param, scope: Scope) -> Iterator[Candidates]:
-    """From the sorted param values; equality on PostgreSQL from the index over the JSON."""
+    """From the sorted param values.
+
+    On PostgreSQL equality beside other conditions on the membership is answered from the index
+    over the JSON: it leads to the very rows that hold them.
+    """
     test = resolve(condition, scope.now)
     values = fresh(scope.tables.param_values)
     parts = _value_clauses(test, values)
@@ -236,13 +246,13 @@ def _by_param(on: On, condition: Condition, param: Param, scope: Scope) -> Itera
     )
     probe = _united(select(literal(1).label("one")).where(*place, part) for part in parts)
     unique = on.project is not None and len(parts) == 1
-    if scope.dialect == "postgresql" and isinstance(test, Equal) and not test.spans:
-        yield Candidates(_contained(on, test, param, scope), probe, unique=on.project is not None)
-        return
     others = tuple(each for each in on.conditions if each is not condition)
     places = tuple(each for each in others if each.field == "project")
     if _decides(test) and len(places) == len(others):
         asked = membership_clauses(On(on.project, places), scope, values)
+    elif scope.dialect == "postgresql" and isinstance(test, Equal) and not test.spans:
+        yield Candidates(_contained(on, test, param, scope), probe, unique=on.project is not None)
+        return
     else:
         memberships = fresh(scope.tables.memberships)
         remaining = replace(on, conditions=others) if _decides(test) else on

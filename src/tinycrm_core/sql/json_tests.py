@@ -217,8 +217,8 @@ class _SQLiteValue:
         return and_(self.is_text(), _between(self.atom, low, high, test))
 
     def is_day(self) -> Clause:
-        # SQLite would read 30 February as 2 March.
-        same = func.date(self.atom).is_not_distinct_from(self.atom)
+        # Counting from 30 February, SQLite arrives at 2 March; without counting it stays there.
+        same = func.date(self.atom, "+0 days").is_not_distinct_from(self.atom)
         shape = self.atom.op("GLOB", is_comparison=True)("[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9]")
         return and_(shape, same)
 

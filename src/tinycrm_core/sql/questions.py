@@ -3,7 +3,7 @@
 A page is found in one of two ways. Walking the sort index and testing person by person is quick
 when many match; taking the candidates of the most selective condition and sorting them is quick
 when few do. What is common by itself but rare together is walked for a bounded number of rows,
-and taken from the candidates if that was not enough.
+fewer if these meet nearly nobody, and taken from the candidates if that was not enough.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tinycrm_core.filters import EVERYBODY, And, Condition, Filter, On, Param, n
 from tinycrm_core.query import After, KeyValue, Query, Sort
 from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
-from tinycrm_core.sql.candidates import Candidates, distinct_ids
+from tinycrm_core.sql.candidates import Candidates, distinct_ids, is_search
 from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, Clause, compile_filter, customer_clause
-from tinycrm_core.sql.orders import PHASES, Order, Stream, Tag
+from tinycrm_core.sql.orders import PHASES, Column, Order, Stream, Tag
 from tinycrm_core.sql.reading import MANY, Reading, candidates_of, scope_of
 from tinycrm_core.sql.totals import aggregate, asks_customers, count, tally
 from tinycrm_core.state import CustomerState
@@ -34,6 +34,8 @@ FEW_ALONG = 500
 """The same where a condition is on the very param that sorts: a walk soon meets who matches."""
 WALK = 20_000
 """Rows that are walked before turning to the candidates."""
+GLANCE = 5
+"""After this part of them it is seen whether the rest is likely to be enough."""
 Hit: TypeAlias = tuple[KeyValue, UUID]
 
 
@@ -56,16 +58,16 @@ def page(tx: Reading, query: Query) -> list[Hit]:
     if few is not None and few.size < (FEW_ALONG if _is_about(filter, query.sort) else FEW):
         return _sorted(tx, order, few, query.after, wanted)
     walk = _Walk(tx, order, filter, query.after, wanted)
-    found = walk.hits(WALK if few is not None else None)
-    if found is not None:
-        return found
-    if few is not None and few.size < FEW:
-        return _sorted(tx, order, few, query.after, wanted)
-    together = standings.candidates(tx, filter, scope)
-    if together is not None and together.size < MANY:
-        return _sorted(tx, order, together, query.after, wanted)
-    many = candidates_of(tx, filter, scope, MANY)
-    return _sorted(tx, order, many or Candidates(select(), None), query.after, wanted)
+    # Counting the hits of a search takes longer than the walk.
+    patient = any(map(is_search, filter.items if isinstance(filter, And) else (filter,)))
+    found = walk.hits(WALK if few is not None else None, patient=patient)
+    if found is not None or few is None:
+        return found or []
+    if few.size >= FEW:
+        few = standings.candidates(tx, filter, scope) or few
+    if few.size >= FEW:
+        few = candidates_of(tx, filter, scope, MANY) or few
+    return _sorted(tx, order, few, query.after, wanted)
 
 
 def _is_about(filter: Filter, sort: Sort) -> bool:
@@ -88,8 +90,11 @@ class _Walk:
         self.after, self.wanted = after, wanted
         self.scope = replace(order.scope, fenced=True, along=order.column)
 
-    def hits(self, bound: int | None) -> list[Hit] | None:
-        """The page, or None if more than `bound` rows would have to be looked at."""
+    def hits(self, bound: int | None, *, patient: bool) -> list[Hit] | None:
+        """The page, or None if more than `bound` rows would have to be looked at.
+
+        Unless it is `patient`, also None if that is likely after a part of them.
+        """
         found: list[Hit] = []
         start = None if self.after is None else (self.after.value and self.after.value[0])
         for tag in self.order.tags:
@@ -97,7 +102,7 @@ class _Walk:
                 continue
             after = self.after if self.after is not None and tag == start else None
             wanted = self.wanted - len(found)
-            phase = self._phase(tag, after, wanted, bound)
+            phase = self._phase(tag, after, wanted, bound, patient)
             if phase is None:
                 return None
             found += phase
@@ -106,26 +111,43 @@ class _Walk:
         return found
 
     def _phase(
-        self, tag: Tag, after: After | None, wanted: int, bound: int | None
+        self, tag: Tag, after: After | None, wanted: int, bound: int | None, patient: bool
     ) -> list[Hit] | None:
         streams = list(self.order.streams(tag))
         found: list[Hit] = []
         for stream in streams:
             here = [] if after is None else [self.order.after(stream, tag, after)]
-            share = None if bound is None else bound // len(streams)
-            edge = None if share is None else self._edge(stream, here, share)
-            if edge is not None:
-                here.append(edge)
-            rows = self._rows(stream, here, wanted)
-            if edge is not None and len(rows) < wanted:
+            rows: Sequence[Any] | None
+            if bound is None:
+                rows = self._rows(stream, here, wanted)
+            else:
+                rows = self._first(stream, here, wanted, bound // len(streams), patient)
+            if rows is None:
                 return None
             found += [((tag, value) if tag else None, ident) for value, ident in rows]
         if len(streams) > 1:
             found.sort(key=_sort_key, reverse=self.order.sort.descending)
         return found[:wanted]
 
-    def _edge(self, stream: Stream, here: Sequence[Clause], bound: int) -> Clause | None:
-        """That a row is not beyond the last one to look at; None if there are not so many."""
+    def _first(
+        self, stream: Stream, here: list[Clause], wanted: int, bound: int, patient: bool
+    ) -> list[Any] | None:
+        """As many of a stream as are wanted, or None as in `hits`."""
+        found: list[Any] = []
+        glance = bound // GLANCE
+        for length in (glance, bound - glance):
+            edge = self._edge(stream, here, length)
+            inside = [] if edge is None else [self.order.within(stream.along, edge)]
+            found += self._rows(stream, [*here, *inside], wanted - len(found))
+            if edge is None or len(found) >= wanted:
+                return found
+            if not patient and len(found) * GLANCE < wanted:
+                return None
+            here = [self.order.beyond(stream.along, edge)]
+        return None
+
+    def _edge(self, stream: Stream, here: Sequence[Clause], bound: int) -> list[Column] | None:
+        """Where the last row to look at stands; None if there are not so many."""
         ordered = [self.order.directed(each) for each in stream.along]
         last = (
             select(*(each.label(f"k{n}") for n, each in enumerate(stream.along)))
@@ -137,8 +159,7 @@ class _Walk:
         row = self.tx.connection.execute(last).first()
         if row is None:
             return None
-        pairs = zip(row, stream.along, strict=True)
-        return self.order.within(stream.along, [literal(v, each.type) for v, each in pairs])
+        return [literal(v, each.type) for v, each in zip(row, stream.along, strict=True)]
 
     def _along(self, stream: Stream) -> list[Clause]:
         """Conditions on the very column that is walked: the walk begins where they hold."""
@@ -187,7 +208,9 @@ def _sorted(
     people = fresh(scope.tables.customers)
     ids = distinct_ids(candidates)
     number, text = order.values(people)
-    rest = compile_filter(And(candidates.rest), scope, people)
+    rest = And(candidates.rest)
+    # Whom the memberships refuse, nobody looks up.
+    tested = compile_filter(rest, scope, people if asks_customers(rest) else ids)
     inner = (
         select(
             people.c.customer_id.label("id"),
@@ -195,7 +218,7 @@ def _sorted(
             *([] if text is None else [text.label("text")]),
         )
         .select_from(ids.join(people, people.c.customer_id == ids.c.customer_id))
-        .where(people.c.account_id == scope.account_id, rest)
+        .where(people.c.account_id == scope.account_id, tested)
         .subquery()
     )
     keys = [inner.c[name] for name in ("number", "text") if name in inner.c]

@@ -6,9 +6,9 @@ reads how many people there are of each, and looks at each text once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import func, select
 
@@ -50,8 +50,7 @@ class Place:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """People who stand equally, as far as a matcher asks."""
 
     text: str
@@ -100,15 +99,15 @@ def matching(tx: Reading, filter: Filter, scope: Scope) -> Standings | None:
     if len(rows) > MOST or any(text is None for text, _ in rows):
         return None
     places = _Places({number: slug for slug, number in scope.projects.items()})
-    all_of_them = (Standing(text, tuple(_read(text, places)), count) for text, count in rows)
+    all_of_them = (Standing(text, _read(text, places), count) for text, count in rows)
     if filter == EVERYBODY:
         return list(all_of_them)
     holds: Any = compile_matcher(filter, scope.now)
     return [each for each in all_of_them if holds(each)]
 
 
-def _read(text: str, places: _Places) -> Iterator[Place]:
-    return (place for word in text.split() if (place := places[word]).project)
+def _read(text: str, places: _Places) -> tuple[Place, ...]:
+    return tuple([place for word in text.split() if (place := places[word]).project])
 
 
 def candidates(tx: Reading, filter: Filter, scope: Scope) -> Candidates | None:

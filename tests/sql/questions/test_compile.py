@@ -156,6 +156,32 @@ def test_numbers_compare_exactly(engine: sa.Engine) -> None:
                 assert found(tx, filter) == {p.id for p in people if holds(p)}, (op, asked)
 
 
+DATES = (
+    *("2024-02-28", "2024-02-29", "2023-02-29", "2024-02-30", "2024-03-01", "2024-04-31"),
+    *("2024-03-01T00:00Z", "2024-02-29T23:30:00-01:00", "2024-03-01T00:30+01:00", "2024-3-01"),
+    *("2024-02-29 ", "2024-02-29T24:00", "20240229", "2024-W09-4", "0000-01-01", "0001-01-01"),
+    *("9999-12-31", "9999-12-31T23:59:59.999999Z", "10000-01-01", "２024-02-29", "abcd-02-29", ""),
+    *(20240229, None, True),
+)
+
+
+@pytest.mark.parametrize("fenced", [False, True])
+def test_only_real_dates_lie_between_dates(engine: sa.Engine, fenced: bool) -> None:
+    """V9: what merely looks like a date is none, and one with a time is as late as it says."""
+    people = [having({"t": value}, n) for n, value in enumerate(DATES)]
+    days = ("0001-01-01", "2024-02-28", "2024-02-29", "2024-03-01", "9999-12-31", "today")
+    texts = [f"p.t{op}{day}" for op in ("<", "<=", ">", ">=", ":", "!=") for day in days]
+    times = ("2024-02-29T00:00Z", "2024-03-01T00:30+01:00", "0001-01-01T00:00+02:00")
+    texts += [f"p.t{op}{time}" for op in ("<", ">=") for time in times]
+    texts += ["p.t:2024-02-29..2024-03-01", "-p.t:2024-02-29", "p.t>9999-12-31T23:00-05:00"]
+    with reading(engine, people) as tx:
+        for text in texts:
+            filter = normalise(parse(text))
+            holds = compile_matcher(filter, NOW)
+            expected = {each.id for each in people if holds(each)}
+            assert found(tx, filter, fenced=fenced) == expected, text
+
+
 def test_wildcards_are_letters(engine: sa.Engine) -> None:
     """V9."""
     names = ("100%", "100 percent", "a_b", "axb", "back\\slash", "ÉLISE", "elise")

@@ -19,7 +19,7 @@ from tinycrm_core.filters import EVERYBODY, Filter, Param, compile_matcher, pars
 from tinycrm_core.memory_query import param_value, sort_value
 from tinycrm_core.model import ABSENT, Customer, Json, Membership, Status
 from tinycrm_core.query import SORT_FIELDS, After, KeyValue, Query, Sort
-from tinycrm_core.sql import questions
+from tinycrm_core.sql import questions, totals
 
 NOW = strategies.NOW
 RANDOM = settings(
@@ -118,6 +118,7 @@ def tallied(customers: Sequence[Customer], by: str | Param, project: str | None)
     st.lists(FILTERS, min_size=1, max_size=3).map(normal),
     st.sampled_from(["status", "project", *map(Param, strategies.PATHS)]),
     st.sampled_from([None, "a", "b"]),
+    st.sampled_from([0, 2, 4_000]),
 )
 def test_counts_and_tallies(
     engine: sa.Engine,
@@ -125,8 +126,10 @@ def test_counts_and_tallies(
     filters: list[Filter],
     by: str | Param,
     project: str | None,
+    few: int,
 ) -> None:
-    with reading(engine, customers) as tx:
+    with pytest.MonkeyPatch.context() as patch, reading(engine, customers) as tx:
+        patch.setattr(totals, "FEW", few)
         for filter in filters:
             holds = compile_matcher(filter, NOW)
             some = [each for each in customers if holds(each)]
@@ -145,11 +148,11 @@ def test_counts_and_tallies(
                     if project in (None, m.project)
                     and type(value := param_value(m, by)) in (int, float)
                 ]
-                totals = questions.aggregate(tx, filter, by, project, NOW)
-                assert totals.count == len(numbers)
+                added = questions.aggregate(tx, filter, by, project, NOW)
+                assert added.count == len(numbers)
                 if numbers:
-                    assert totals.sum == pytest.approx(sum(numbers))
-                    assert (totals.min, totals.max) == (min(numbers), max(numbers))
+                    assert added.sum == pytest.approx(sum(numbers))
+                    assert (added.min, added.max) == (min(numbers), max(numbers))
 
 
 def test_long_texts_are_tallied_whole(engine: sa.Engine) -> None:
@@ -158,6 +161,31 @@ def test_long_texts_are_tallied_whole(engine: sa.Engine) -> None:
         found = questions.tally(tx, EVERYBODY, Param(("t",)), None, NOW)
     assert dict(found) == {each: texts.count(each) for each in texts}
     assert found[0] == ("x" * 200 + "b", 2)
+
+
+def test_a_tally_of_few_people_reads_nobody_else(engine: sa.Engine) -> None:
+    with reading(engine, [having({"t": n % 2}, n) for n in range(9)]) as tx:
+        sent = statements(tx)
+        found = questions.tally(tx, parse("email^p1"), Param(("t",)), None, NOW)
+        assert found == [(1, 1)]
+        assert not any("tinycrm_param_values" in statement for statement, _ in sent)
+
+
+def test_a_walk_that_meets_nobody_ends_early(engine: sa.Engine) -> None:
+    """What is common alone and never together costs a part of the longest walk."""
+    people = [having({"t": n % 2, "u": (n + 1) % 2}, n) for n in range(200)]
+    with pytest.MonkeyPatch.context() as patch, reading(engine, people) as tx:
+        patch.setattr(questions, "FEW", 10)
+        patch.setattr(questions, "WALK", 100)
+        sent = statements(tx)
+        assert questions.find(tx, Query(parse("p.t:1 p.u:1"), Sort("email"), 5, NOW)) == ([], None)
+        walked = [values for statement, values in sent if "AS value" in statement]
+        assert len(walked) == 1
+        edges = [values for statement, values in sent if "AS k0" in statement]
+        assert len(edges) == 1
+        assert 100 // questions.GLANCE in (
+            edges[0].values() if type(edges[0]) is dict else edges[0]
+        )
 
 
 def statements(tx: Reading) -> list[tuple[str, Any]]:
@@ -219,7 +247,10 @@ CROWD = (
 )
 
 
-@pytest.mark.parametrize("text", ["p.plan:rare", "p.mrr:29", "p.in.plan:rare,29"])
+@pytest.mark.parametrize(
+    "text",
+    ["p.plan:rare status:free", "p.mrr:29 status:free", "p.in.plan:rare,29 joined>2020-01-01"],
+)
 def test_equality_on_params_uses_the_index_over_the_json(
     postgres_engine: sa.Engine, text: str
 ) -> None:
