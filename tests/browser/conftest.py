@@ -1,75 +1,66 @@
-"""The demo's people behind a real server, and a page that reports whatever goes wrong in it."""
+"""The admin with the sample portfolio, in the bundled server and in hosts, open in a browser."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page
 
+from tests.browser.places import MOUNTS, SERVER, Place, host_place
+from tests.browser.watching import Watched
+from tests.hosts.processes import Hosts
 from tests.server.live import Live, serving
 from tinycrm_core.client import TinyCRM
-from tinycrm_server.sample import load_sample
 
-WATCH = """
-    window.violations = [];
-    document.addEventListener("securitypolicyviolation",
-        event => window.violations.push(event.violatedDirective + " " + event.blockedURI));
-"""
 Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server with the sample portfolio."""
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    with TinyCRM(f"sqlite:///{path}") as crm:
-        list(load_sample(crm))
-        with serving(crm) as server:
-            yield server
+def server(sample: Path) -> Iterator[Live]:
+    """The bundled server over the sample."""
+    with TinyCRM(f"sqlite:///{sample}") as crm, serving(crm) as server:
+        yield server
 
 
-def failed(faults: list[str], request: Request) -> None:
-    """Note what did not arrive, except what the browser itself gave up to go to another page."""
-    if request.failure != "net::ERR_ABORTED":
-        faults.append(f"failed: {request.url}: {request.failure}")
+@pytest.fixture(scope="session")
+def places(server: Live) -> dict[str, Place]:
+    """Where browsers have been: one login for all that is done in a place."""
+
+    def enter(page: Page) -> None:
+        page.goto(f"{server.url}/enter?code={server.entrance.new_code()}")
+
+    return {SERVER: Place(SERVER, server.crm, server.url, enter)}
 
 
 @pytest.fixture
-def visit(browser: Browser, demo: Live) -> Iterator[Visit]:
-    """Opens a path through a fresh link; afterwards nothing may have gone wrong in the page."""
-    contexts = []
-    faults: list[str] = []
-    pages: list[Page] = []
+def demo(request: pytest.FixtureRequest, places: dict[str, Place], running: Hosts) -> Place:
+    """The bundled server, or the place that a test asks for."""
+    name = getattr(request, "param", SERVER)
+    if name not in places:
+        kind, _, _ = MOUNTS[name]
+        places[name] = host_place(name, running[kind], places[SERVER].crm)
+    return places[name]
+
+
+@pytest.fixture
+def visit(browser: Browser, demo: Place) -> Iterator[Visit]:
+    """Opens a path of the place in a new browser; afterwards nothing may have gone wrong in it."""
+    watched = Watched(browser)
 
     def visit(
         path: str = "/", *, width: int = 1280, theme: str = "light", script: bool = True
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=theme,  # type: ignore[arg-type]
-            java_script_enabled=script,
+        page = watched.open(
+            width=width,
+            theme=theme,
+            script=script,
+            extra_http_headers=demo.headers,
+            storage_state=demo.logged_in(browser),
         )
-        contexts.append(context)
-        if script:
-            context.add_init_script(WATCH)
-        page = context.new_page()
-        page.on("console", lambda message: faults.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("requestfailed", lambda request: failed(faults, request))
-        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
-        page.goto(f"{demo.url}/enter?code={demo.entrance.new_code()}")
-        if path != "/":
-            page.goto(demo.url + path)
-        if script:
-            pages.append(page)
+        page.goto(demo.url + path)
         return page
 
     yield visit
-    for page in pages:
-        assert page.evaluate("window.violations") == []
-    for context in contexts:
-        context.close()
-    # Chromium reports the status of an answered page as if a resource were missing.
-    assert [each for each in faults if not re.search("status of (409|422)", each)] == []
+    assert watched.close() == []

@@ -74,13 +74,17 @@ def test_axe_finds_nothing_serious_in_dialogs_and_selections(visit: Visit, theme
     page.wait_for_load_state("networkidle")
     page.locator("tbody [name=id]").nth(1).check()
     page.keyboard.press("j")
+    expect(page.get_by_role("region", name="Selected people")).to_be_visible()
+    expect(page.locator("tr.at")).to_have_count(1)
     assert findings(page) == []
     for key, name in (("f", "Add a filter"), ("?", "On the keyboard")):
         page.keyboard.press(key)
         expect(page.get_by_role("dialog", name=name)).to_be_visible()
         assert findings(page) == []
         page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
     page.locator("summary", has_text="Export").click()
+    expect(page.locator("details[open] summary", has_text="Export")).to_be_visible()
     assert findings(page) == []
 
 

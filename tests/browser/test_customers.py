@@ -6,9 +6,11 @@ import re
 from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.places import Place, everywhere
+from tests.browser.watching import Watched
 from tests.server.live import Live
 
 PAGES = {
@@ -25,6 +27,7 @@ def first_person(page: Page) -> str:
     return link
 
 
+@everywhere
 def test_a_question_is_typed_and_answered(visit: Visit) -> None:
     page = visit()
     expect(page.locator("h1")).to_have_text("Everyone")
@@ -40,8 +43,10 @@ def test_a_question_is_typed_and_answered(visit: Visit) -> None:
     expect(page.locator(".chip")).to_have_count(2)
     page.locator(".chip a").first.click()
     expect(page.locator(".chip")).to_have_count(1)
+    expect(page.locator("h1")).to_have_text("People who are paid on linkbio")
 
 
+@everywhere
 @pytest.mark.parametrize("script", [True, False])
 def test_everything_is_reached_by_links(visit: Visit, script: bool) -> None:
     """Without JavaScript too."""
@@ -50,7 +55,7 @@ def test_everything_is_reached_by_links(visit: Visit, script: bool) -> None:
     first = who.all_inner_texts()
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_role("link", name="First page")).to_be_visible()
-    assert who.all_inner_texts() != first
+    expect(who).not_to_have_text(first)
     page.get_by_role("link", name="Previous").click()
     expect(who).to_have_text(first)
     page.get_by_role("link", name="Customer", exact=True).click()
@@ -61,6 +66,7 @@ def test_everything_is_reached_by_links(visit: Visit, script: bool) -> None:
     expect(page.locator(".col")).not_to_have_count(0)
     expect(page.locator(".log tbody tr")).not_to_have_count(0)
     page.get_by_role("link", name="Back to the customers").click()
+    expect(page.get_by_role("link", name="Add filter")).to_be_visible()
     page.fill("#q", "statsu@shop:paid")
     page.get_by_role("button", name="Find").click()
     expect(page.get_by_role("alert")).to_contain_text("At character 1:")
@@ -81,24 +87,31 @@ def test_no_page_scrolls_sideways(visit: Visit, width: int, theme: str) -> None:
         assert (background == "rgb(255, 255, 255)") == (theme == "light")
 
 
+@everywhere
 def test_the_theme_is_remembered_by_the_server(visit: Visit) -> None:
     page = visit(theme="light")
     with page.expect_response(lambda response: response.request.method == "POST"):
         page.get_by_role("button", name="Theme").click()
-        assert page.locator("html").get_attribute("data-theme") == "dark"
-    page.reload()
-    assert 'data-theme="dark"' in page.content()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    answer = page.reload()
+    assert answer
+    assert 'data-theme="dark"' in answer.text()
 
 
-def test_the_link_works_once(visit: Visit, demo: Live) -> None:
-    page = visit()
-    code = demo.entrance.new_code()
-    page.goto(f"{demo.url}/enter?code={code}")
+def test_the_link_works_once(server: Live, browser: Browser) -> None:
+    code = server.entrance.new_code()
+    watched = Watched(browser)
+    page = watched.open()
+    page.goto(f"{server.url}/enter?code={code}")
     expect(page.locator("tbody tr")).to_have_count(50)
     assert code not in page.url
+    page.context.clear_cookies()
+    page.goto(f"{server.url}/enter?code={code}")
+    expect(page.locator("h1")).to_contain_text("This link was used before")
+    assert [each for each in watched.close() if "status of 401" not in each] == []
 
 
-def test_d1_hostile_people_run_nothing(visit: Visit, demo: Live) -> None:
+def test_d1_hostile_people_run_nothing(visit: Visit, demo: Place) -> None:
     """D1: no dialog, no violation, no request: the fixture looks for them."""
     evil = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>'
     demo.crm.project("shop").identify(

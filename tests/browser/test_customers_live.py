@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Visit
-from tests.server.live import Live
+from tests.browser.places import Place, everywhere
 
 PAYING = "/?q=status@linkbio:paid"
 
@@ -37,6 +37,7 @@ def rows(page: Page) -> list[str]:
 # Asking ------------------------------------------------------------------------------------------
 
 
+@everywhere
 def test_every_badge_and_value_asks_and_back_answers_again(visit: Visit) -> None:
     page = settled(visit("/"))
     mark(page)
@@ -60,6 +61,7 @@ def test_every_badge_and_value_asks_and_back_answers_again(visit: Visit) -> None
     expect(page.locator("h1")).to_contain_text("paid on")
 
 
+@everywhere
 def test_a_condition_is_added_in_a_dialog(visit: Visit) -> None:
     page = settled(visit("/"))
     mark(page)
@@ -119,6 +121,7 @@ def test_the_whole_count_is_loaded_apart(visit: Visit, monkeypatch: pytest.Monke
 # Selecting ---------------------------------------------------------------------------------------
 
 
+@everywhere
 def test_a_selection_is_counted_and_acts(visit: Visit) -> None:
     page = settled(visit(PAYING))
     bar = page.get_by_role("region", name="Selected people")
@@ -135,12 +138,12 @@ def test_a_selection_is_counted_and_acts(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"/merge\?id=[\w-]{36}&id=[\w-]{36}$"))
     page.go_back()
     page.get_by_label("Select these 50").check()
-    assert page.locator("tbody [name=id]:checked").count() == 50
+    expect(page.locator("tbody [name=id]:checked")).to_have_count(50)
     page.keyboard.press("Escape")
     expect(bar).to_be_hidden()
 
 
-def test_everybody_who_matches_is_one_click_further(visit: Visit, demo: Live) -> None:
+def test_everybody_who_matches_is_one_click_further(visit: Visit, demo: Place) -> None:
     number = demo.crm.customers.count("status@waitlist:free")
     assert number > 50
     page = settled(visit("/?status@waitlist=free"))
@@ -158,7 +161,7 @@ def test_everybody_who_matches_is_one_click_further(visit: Visit, demo: Live) ->
 
 
 def test_many_are_done_batch_after_batch(
-    visit: Visit, demo: Live, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, demo: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One confirmation is enough, however many there are."""
     for name, value in (("BATCH", 5), ("BATCHES", 2)):
@@ -176,7 +179,7 @@ def test_many_are_done_batch_after_batch(
 
 
 @pytest.fixture
-def no_segment_left(demo: Live) -> Iterator[None]:
+def no_segment_left(demo: Place) -> Iterator[None]:
     yield
     for each in demo.crm.segments.list():
         if each.name.startswith("Mine"):
@@ -207,6 +210,7 @@ def test_a_segment_lives_and_ends(visit: Visit, script: bool) -> None:
 # Keyboard ----------------------------------------------------------------------------------------
 
 
+@everywhere
 def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     page = settled(visit("/"))
     press = page.keyboard.press
@@ -225,9 +229,9 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     press("x")
     press("j")
     press("x")
-    assert page.locator("tbody [name=id]:checked").count() == 2
+    expect(page.locator("tbody [name=id]:checked")).to_have_count(2)
     press("Escape")
-    assert page.locator("tbody [name=id]:checked").count() == 0
+    expect(page.locator("tbody [name=id]:checked")).to_have_count(0)
     press("]")
     expect(page.get_by_role("link", name="First page")).to_be_visible()
     settled(page)
@@ -243,6 +247,7 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     who = page.locator("tr.at .who").inner_text()
     press("Enter")
     expect(page.locator("h1")).to_contain_text(who)
+    page.wait_for_load_state()  # the keys of the new page have their script
     press("g")
     press("c")
     expect(page.locator("h1")).to_have_text("Everyone")
@@ -274,18 +279,20 @@ def test_focus_and_a_question_half_typed_survive_a_swap(visit: Visit) -> None:
     expect(head).to_be_focused()
     page.locator(".tabs a").nth(1).click()
     expect(page.locator("h1")).to_have_text("People on at least 2 products")
-    assert page.evaluate("document.activeElement !== document.body")
+    expect(page.locator(":focus")).to_have_count(1)
 
 
 def test_a_slow_answer_leaves_the_rows_and_says_so(visit: Visit) -> None:
     page = settled(visit("/"))
     first = rows(page)
-    waiting = []
-    page.route(re.compile(r"\?status"), lambda route: waiting.append(route))
+    waiting: list[Route] = []
+    page.route(re.compile(r"\?status"), waiting.append)
     page.locator("tbody .badge").first.click()
     expect(page.locator("#result")).to_have_text("Looking…")
     expect(page.locator("main")).to_have_attribute("aria-busy", "true")
     assert rows(page) == first
+    while not waiting:
+        page.wait_for_timeout(20)
     for route in waiting:
         route.continue_()
     expect(page.locator("main[aria-busy]")).to_have_count(0)
@@ -309,7 +316,7 @@ def test_a_swap_keeps_no_row_of_another_question_picked(visit: Visit) -> None:
     page.locator("tbody [name=id]").first.check()
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_role("link", name="First page")).to_be_visible()
-    assert page.locator("tbody [name=id]:checked").count() == 0
+    expect(page.locator("tbody [name=id]:checked")).to_have_count(0)
     expect(page.get_by_role("region", name="Selected people")).to_be_hidden()
 
 

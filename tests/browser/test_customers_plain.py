@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.server.live import Live
+from tests.browser.places import Place
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -33,7 +33,7 @@ def test_asking_narrowing_and_columns_are_pages(visit: Visit, width: int) -> Non
     expect(page.locator(".chip")).to_have_count(1)
 
 
-def test_picking_acts_and_counts(visit: Visit, demo: Live) -> None:
+def test_picking_acts_and_counts(visit: Visit, demo: Place) -> None:
     page = visit("/?status@linkbio=paid", script=False)
     bar = page.get_by_role("region", name="Selected people")
     expect(bar).to_be_hidden()

@@ -10,13 +10,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.places import Place, everywhere
 from tests.browser.test_axe import findings
-from tests.server.live import Live
 from tinycrm_core.testing import day, person
 
 
 @pytest.fixture
-def two(demo: Live) -> Iterator[tuple[str, str]]:
+def two(demo: Place) -> Iterator[tuple[str, str]]:
     """Two records of one person."""
     one, other = (f"{name}{uuid4().hex[:10]}@example.com" for name in ("ann", "bob"))
     shop = demo.crm.project("shop")
@@ -28,9 +28,10 @@ def two(demo: Live) -> Iterator[tuple[str, str]]:
         demo.crm.customers.delete(each)
 
 
+@everywhere
 @pytest.mark.parametrize("script", [True, False])
 def test_merge_by_address_choose_and_undo(
-    visit: Visit, demo: Live, two: tuple[str, str], script: bool
+    visit: Visit, demo: Place, two: tuple[str, str], script: bool
 ) -> None:
     one, other = two
     before = [person(demo.crm, each) for each in two]
@@ -55,7 +56,7 @@ def test_merge_by_address_choose_and_undo(
     assert [person(demo.crm, each) for each in two] == before
 
 
-def test_the_keyboard_is_enough(visit: Visit, demo: Live, two: tuple[str, str]) -> None:
+def test_the_keyboard_is_enough(visit: Visit, demo: Place, two: tuple[str, str]) -> None:
     one, other = two
     ids = "&".join(f"id={person(demo.crm, each).id}" for each in two)
     page = visit(f"/merge?{ids}")
@@ -72,7 +73,7 @@ def test_the_keyboard_is_enough(visit: Visit, demo: Live, two: tuple[str, str]) 
 
 
 def test_a_page_that_is_out_of_date_is_shown_again(
-    visit: Visit, demo: Live, two: tuple[str, str]
+    visit: Visit, demo: Place, two: tuple[str, str]
 ) -> None:
     one, _ = two
     ids = "&".join(f"id={person(demo.crm, each).id}" for each in two)
@@ -87,7 +88,7 @@ def test_a_page_that_is_out_of_date_is_shown_again(
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_and_axe_finds_nothing(
-    visit: Visit, demo: Live, two: tuple[str, str], width: int, theme: str
+    visit: Visit, demo: Place, two: tuple[str, str], width: int, theme: str
 ) -> None:
     ids = "&".join(f"id={person(demo.crm, each).id}" for each in two)
     page = visit(f"/merge?{ids}", width=width, theme=theme)

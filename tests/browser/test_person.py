@@ -11,13 +11,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.places import Place, everywhere
 from tests.browser.test_axe import findings
-from tests.server.live import Live
 from tinycrm_core.testing import person
 
 
 @pytest.fixture
-def email(demo: Live) -> Iterator[str]:
+def email(demo: Place) -> Iterator[str]:
     """Somebody with a history, who is nobody else's in this server."""
     address = f"{uuid4().hex[:12]}@example.com"
     for number in range(3):
@@ -27,7 +27,7 @@ def email(demo: Live) -> Iterator[str]:
     demo.crm.customers.delete(address)
 
 
-def test_a_value_leads_to_everybody_who_has_it(visit: Visit, demo: Live, email: str) -> None:
+def test_a_value_leads_to_everybody_who_has_it(visit: Visit, demo: Place, email: str) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}")
     expect(page.locator("h1")).to_contain_text("Zoë Q is on trial on newsletter, and free on shop")
     expect(page.locator("h1 .back")).to_be_visible()
@@ -35,7 +35,7 @@ def test_a_value_leads_to_everybody_who_has_it(visit: Visit, demo: Live, email: 
     expect(page.locator(".who")).to_have_text(["Zoë Q"])
 
 
-def test_history_by_product(visit: Visit, demo: Live, email: str) -> None:
+def test_history_by_product(visit: Visit, demo: Place, email: str) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}")
     lines = page.locator(".log tbody tr")
     expect(lines).to_have_count(4)
@@ -46,7 +46,7 @@ def test_history_by_product(visit: Visit, demo: Live, email: str) -> None:
     expect(lines).to_have_count(4)
 
 
-def test_the_address_is_copied(visit: Visit, demo: Live, email: str) -> None:
+def test_the_address_is_copied(visit: Visit, demo: Place, email: str) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name=f"Copy {email}").click()
@@ -55,9 +55,10 @@ def test_the_address_is_copied(visit: Visit, demo: Live, email: str) -> None:
     expect(page.locator(".mails svg use")).to_have_count(1)
 
 
+@everywhere
 @pytest.mark.parametrize("script", [True, False])
 def test_status_name_and_email_are_changed(
-    visit: Visit, demo: Live, email: str, script: bool
+    visit: Visit, demo: Place, email: str, script: bool
 ) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}", script=script)
     page.get_by_role("link", name="Change…").click()
@@ -78,7 +79,7 @@ def test_status_name_and_email_are_changed(
     expect(page.locator(".log tbody tr").first).to_contain_text("admin")
 
 
-def test_export_is_a_file(visit: Visit, demo: Live, email: str, tmp_path: Path) -> None:
+def test_export_is_a_file(visit: Visit, demo: Place, email: str, tmp_path: Path) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export JSON").click()
@@ -87,7 +88,8 @@ def test_export_is_a_file(visit: Visit, demo: Live, email: str, tmp_path: Path) 
     assert json.loads((tmp_path / "person.json").read_text())["email"] == email
 
 
-def test_deleting_by_keyboard_alone(visit: Visit, demo: Live, email: str) -> None:
+@everywhere
+def test_deleting_by_keyboard_alone(visit: Visit, demo: Place, email: str) -> None:
     page = visit(f"/customers/{person(demo.crm, email).id}")
     page.get_by_role("link", name="Delete…").press("Enter")
     confirm = page.get_by_label(f"Type {email} to confirm")
@@ -110,7 +112,7 @@ def test_deleting_by_keyboard_alone(visit: Visit, demo: Live, email: str) -> Non
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_and_axe_finds_nothing(
-    visit: Visit, demo: Live, email: str, width: int, theme: str
+    visit: Visit, demo: Place, email: str, width: int, theme: str
 ) -> None:
     demo.crm.project("shop").identify(
         email,

@@ -9,8 +9,11 @@ LOGIN = "/login/"
 """Where the form is in each host."""
 
 FORM = """<!doctype html><html lang="en"><title>Log in</title><link rel="icon" href="data:,">
-<form method="post"><label>Name <input name="username"></label>
-<label>Password <input name="password" type="password"></label>%s<button>Log in</button></form>"""
+<form method="post">%s
+<label>Name <input name="username" autocomplete="username"></label>
+<label>Password <input name="password" type="password" autocomplete="current-password"></label>
+<button>Log in</button>
+</form>"""
 
 
 def is_owner(form: Any) -> bool:
