@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -236,10 +236,25 @@ class MemoryTransaction:
         return {project.id: project.slug for project in self.projects()}
 
     # What surrounds people --------------------------------------------------------------------
-    def history(self, customer_id: UUID) -> list[Entry]:
-        kept = self._account.history.get(customer_id, {})
-        entries = (each.entry(customer_id, entry_id) for entry_id, each in kept.items())
-        return sorted(entries, key=attrgetter("at", "id"), reverse=True)
+    def history(
+        self,
+        customer_id: UUID,
+        *,
+        limit: int | None = None,
+        after: tuple[int, UUID] | None = None,
+        project_id: int | None = None,
+        kind: str | None = None,
+    ) -> list[Entry]:
+        until = None if after is None else (after[0], after[1].bytes)
+        found = [
+            ((each.at, entry_id), each)
+            for entry_id, each in self._account.history.get(customer_id, {}).items()
+            if project_id in (None, each.project_id)
+            and kind in (None, each.kind)
+            and (until is None or (each.at, entry_id) < until)
+        ]
+        found.sort(key=itemgetter(0), reverse=True)
+        return [each.entry(customer_id, entry_id) for (_, entry_id), each in found[:limit]]
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:
         moving = set(strands)

@@ -141,6 +141,12 @@ class Change:
         }
 
 
+class History(list[Change]):
+    """A page of changes, newest first; `next` is the cursor of the older ones, or None."""
+
+    next: str | None = None
+
+
 class _Absent:
     """Stands for «there was no value», which JSON's null cannot."""
 

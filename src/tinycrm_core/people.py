@@ -12,15 +12,17 @@ from tinycrm_core.email import canonical
 from tinycrm_core.errors import Conflict, InvalidFilter, InvalidInput
 from tinycrm_core.filters import EVERYBODY, Filter, On
 from tinycrm_core.joining import merge_customers, require, require_apart, undo_merge
-from tinycrm_core.model import Change, Customer, Json, Page
+from tinycrm_core.model import Change, Customer, History, Json, Page
 from tinycrm_core.previews import Choices, MergePreview, chosen_values, everybody, preview
-from tinycrm_core.query import MAX_LIMIT, Query
+from tinycrm_core.query import MAX_LIMIT, After, Query
 from tinycrm_core.query_text import (
     FilterLike,
+    Place,
     read_cursor,
     read_filter,
     read_limit,
     read_param,
+    read_place,
     read_sort,
     write_cursor,
 )
@@ -133,15 +135,28 @@ class Customers:
         """The person with this id, or None."""
         return self._view(lambda tx: tx.load_ids((customer_id,), lock=False).get(customer_id))
 
-    def history(self, email: str) -> list[Change]:
-        """What changed, newest first. Raises NotFound."""
-        address = canonical(email)
+    def history(
+        self,
+        email: str,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        project: str | None = None,
+        kind: str | None = None,
+    ) -> History:
+        """One page of what changed, newest first; of one product, or of one `Change.kind`.
 
-        def work(tx: Transaction) -> list[Change]:
+        `after` is the `next` of the page before; `limit` is at most 500. Raises NotFound, or
+        InvalidFilter for an unknown product.
+        """
+        address, size, place = canonical(email), read_limit(limit), read_place(after)
+
+        def work(tx: Transaction) -> History:
             (state,) = require(tx, address, lock=False)
             slugs = _slugs(tx)
-            views = (change_view(entry, slugs) for entry in tx.history(state.id))
-            return [view for view in views if view is not None]
+            known = _known(tx, project)
+            project_id = next((key for key, slug in slugs.items() if slug == known), None)
+            return _page(tx, state.id, slugs, size, place, project_id, kind)
 
         return self._account.read(work)
 
@@ -297,6 +312,35 @@ def _known(tx: Transaction, project: str | None) -> str | None:
     raise InvalidFilter(
         f"project: there is no product {ascii(project)[:80]}", field="project", choices=slugs
     )
+
+
+def _page(
+    tx: Transaction,
+    customer_id: UUID,
+    slugs: Mapping[int, str],
+    size: int,
+    place: Place | None,
+    project_id: int | None,
+    kind: str | None,
+) -> History:
+    """A page of the history; entries that only undoing an import reads are passed over."""
+    found: list[tuple[Place, Change]] = []
+    wanted = size + 1
+    while len(found) <= size:
+        entries = tx.history(
+            customer_id, limit=wanted, after=place, project_id=project_id, kind=kind
+        )
+        for entry in entries:
+            place = entry.at, entry.id
+            if (view := change_view(entry, slugs)) is not None:
+                found.append((place, view))
+        if len(entries) < wanted:
+            break
+    page = History(view for _, view in found[:size])
+    if len(found) > size:
+        at, entry_id = found[size - 1][0]
+        page.next = write_cursor(After(("n", at), entry_id))
+    return page
 
 
 def _slugs(tx: Transaction) -> dict[int, str]:

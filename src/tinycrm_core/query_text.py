@@ -28,6 +28,9 @@ from tinycrm_core.query import MAX_LIMIT, SORT_FIELDS, After, Sort
 FilterLike: TypeAlias = str | Filter | Sequence[tuple[str, str]]
 """A filter as text, as a tree, or as the pairs of a query string."""
 
+Place: TypeAlias = tuple[int, UUID]
+"""An entry of a history: when it was recorded, in microseconds, and its id."""
+
 MEMBERSHIP_SORTS = ("joined", "active")
 
 
@@ -130,3 +133,13 @@ def read_cursor(cursor: str | None) -> After | None:
     if type(value) not in fits or value != value or (type(value) is int and abs(value) >= 2**63):
         raise InvalidFilter("after: not a cursor of a page", field="after")
     return after
+
+
+def read_place(cursor: str | None) -> Place | None:
+    """Where a page of the history ended. Raises InvalidFilter."""
+    after = read_cursor(cursor)
+    if after is None:
+        return None
+    if after.value is None or type(after.value[1]) is not int:
+        raise InvalidFilter("after: not a cursor of a history", field="after")
+    return after.value[1], after.id

@@ -120,8 +120,20 @@ class Transaction(Protocol):
         ...
 
     # What surrounds people --------------------------------------------------------------------
-    def history(self, customer_id: UUID) -> list[Entry]:
-        """Everything recorded of a person, newest first (by `at`, then id)."""
+    def history(
+        self,
+        customer_id: UUID,
+        *,
+        limit: int | None = None,
+        after: tuple[int, UUID] | None = None,
+        project_id: int | None = None,
+        kind: str | None = None,
+    ) -> list[Entry]:
+        """What is recorded of a person, newest first: by `at`, then id.
+
+        `after` is `at` and id of an entry: only what is older comes. `project_id` and `kind` leave
+        out the entries of others.
+        """
         ...
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:

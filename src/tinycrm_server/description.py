@@ -76,6 +76,11 @@ _PAGED: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50},
     "after": {**schemas.TEXT, "description": "`next` of the page before."},
 }
+_RECORDED: dict[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 100},
+    "after": {**schemas.TEXT, "description": "`next` of the page before."},
+    "project": {**schemas.SLUG, "description": "Only what changed on this product."},
+}
 _ID = _path("id", schemas.ID)
 _PROJECT = _path("slug", schemas.TEXT)
 _WRITE = "project_key"
@@ -158,7 +163,7 @@ def _customers() -> list[dict[str, Any]]:
             "history",
             "What changed about a person, newest first",
             _json(schemas.HISTORY),
-            parameters=_ID,
+            parameters=[*_ID, *_query(**_RECORDED)],
         ),
     ]
 

@@ -131,7 +131,7 @@ CHANGE = whole(
         "batch": nullable(ID),
     }
 )
-HISTORY = whole({"history": listed(CHANGE)})
+HISTORY = whole({"history": listed(CHANGE), "next": nullable(TEXT)})
 
 SIDE: Schema = {**TEXT, "description": "The id or an email of a customer."}
 CHOICE = whole({"project": nullable(SLUG), "field": TEXT, "of": SIDE})

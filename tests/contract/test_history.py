@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from tinycrm_core import ABSENT, Change, Identify, NotFound, TinyCRM
+from tinycrm_core import ABSENT, Change, Identify, InvalidFilter, NotFound, TinyCRM
 from tinycrm_core.testing import ALICE, BOB, day
 
 
@@ -161,3 +162,61 @@ def test_newest_first_and_unharmed_by_a_deleted_product(crm: TinyCRM) -> None:
 def test_events_of_one_transaction_keep_their_order(crm: TinyCRM) -> None:
     crm.project("shop").send([Identify(ALICE, params={"n": number}) for number in range(20)])
     assert [each.changes["params.n"][1] for each in history(crm)] == list(range(20))
+
+
+# Page by page ----------------------------------------------------------------------------------
+def pages(crm: TinyCRM, limit: int, **asked: str) -> list[list[Change]]:
+    """All pages, while something is recorded after each of them."""
+    found, after = [], None
+    while True:
+        page = crm.customers.history(ALICE, limit=limit, after=after, **asked)  # type: ignore[arg-type]
+        found.append(list(page))
+        crm.project("shop").identify(ALICE, params={"later": len(found)})
+        after = page.next
+        if after is None:
+            return found
+
+
+def test_pages_follow_each_other_whatever_is_recorded_meanwhile(crm: TinyCRM) -> None:
+    shop, news = crm.project("shop"), crm.project("news")
+    events = [Identify(ALICE, params={"n": number}) for number in range(5)]
+    shop.send(events)  # at the same moment, all but microseconds
+    for number in range(4):
+        news.identify(ALICE, params={"m": number}, at=day(number))
+    crm.customers.change_email(ALICE, BOB)
+    crm.customers.change_email(BOB, ALICE)
+    whole = list(crm.customers.history(ALICE))
+    assert len(whole) == 11
+    assert crm.customers.history(ALICE).next is None
+    for limit in (1, 3, 11, 500):
+        found = pages(crm, limit)
+        assert [each for page in found for each in page][-11:] == whole
+        assert all(len(page) == limit for page in found[:-1])
+        assert found[-1]
+    assert [c.changes["params.m"][1] for c in crm.customers.history(ALICE, project="news")] == [
+        3, 2, 1, 0,
+    ]  # fmt: skip
+    renames = crm.customers.history(ALICE, kind="rename", limit=1)
+    assert [each.changes for each in renames] == [{"email": (BOB, ALICE)}]
+    assert [len(each) for each in pages(crm, 1, kind="rename")] == [1, 1]
+
+
+def test_a_page_is_full_although_some_entries_are_not_shown(crm: TinyCRM) -> None:
+    """An import records when people were active, for its undo; nobody is shown that."""
+    shop = crm.project("shop")
+    shop.identify(ALICE, at=day(1))
+    for number in range(2, 9):
+        rows = f"email,last_active\n{ALICE},2026-01-0{number + 1}\n"
+        crm.import_csv(io.StringIO(rows), project="shop")
+    shop.identify(ALICE, params={"a": 1})
+    assert [len(page) for page in pages(crm, 1)] == [1, 1]
+
+
+def test_what_no_page_of_a_history_is(crm: TinyCRM) -> None:
+    crm.project("shop").identify(ALICE)
+    place = crm.customers.find(sort="name").next or "x"
+    for wrong in ({"limit": 0}, {"limit": 501}, {"limit": True}, {"after": place}, {"after": ""}):
+        with pytest.raises(InvalidFilter):
+            crm.customers.history(ALICE, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidFilter, match="no product"):
+        crm.customers.history(ALICE, project="news")

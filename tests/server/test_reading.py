@@ -65,6 +65,27 @@ def test_one_person_and_what_happened_to_them(people: Live) -> None:
     assert {"old", "new"} >= history[0]["changes"]["params.mrr"].keys()
 
 
+def test_a_history_comes_page_by_page(people: Live) -> None:
+    path = f"/v1/customers/{ident(people, 'p001@example.com')}/history"
+    for number in range(3):
+        people.crm.project("shop").identify("p001@example.com", params={"n": number})
+    whole = people.ask("GET", path, key="read").json
+    assert whole["next"] is None
+    found, after = [], ""
+    while True:
+        page = people.ask("GET", f"{path}?limit=2{after}", key="read").json
+        assert 1 <= len(page["history"]) <= 2
+        found += page["history"]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert found == whole["history"]
+    only = people.ask("GET", f"{path}?project=shop", key="read").json["history"]
+    assert only == [each for each in found if each["project"] == "shop"]
+    for wrong in ("limit=0", "limit=x", "after=x", "project=nope", "sort=name", "limit=1&limit=2"):
+        assert people.ask("GET", f"{path}?{wrong}", key="read").status == 422
+
+
 def test_deleting_and_forgetting(people: Live) -> None:
     path = f"/v1/customers/{ident(people, 'p001@example.com')}"
     for query in ("?forget=maybe", "?forgot=true", "?forget=true&forget=true"):

@@ -13,7 +13,9 @@ from sqlalchemy import (
     Executable,
     RowMapping,
     Table,
+    and_,
     delete,
+    or_,
     select,
     update,
 )
@@ -54,10 +56,26 @@ class Directory:
         return table.c.account_id == self.account_id
 
     # History --------------------------------------------------------------------------------
-    def history(self, customer_id: UUID) -> list[Entry]:
+    def history(
+        self,
+        customer_id: UUID,
+        *,
+        limit: int | None = None,
+        after: tuple[int, UUID] | None = None,
+        project_id: int | None = None,
+        kind: str | None = None,
+    ) -> list[Entry]:
         table = self.tables.history
         query = select(table).where(self._mine(table), table.c.customer_id == customer_id)
-        rows = self._run(query.order_by(table.c.at.desc(), table.c.entry_id.desc()))
+        if after is not None:
+            at, entry_id = after
+            older = and_(table.c.at == at, table.c.entry_id < entry_id)
+            query = query.where(or_(table.c.at < at, older))
+        if project_id is not None:
+            query = query.where(table.c.project_id == project_id)
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        rows = self._run(query.order_by(table.c.at.desc(), table.c.entry_id.desc()).limit(limit))
         return [_entry(row) for row in rows.mappings()]
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:

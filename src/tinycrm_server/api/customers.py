@@ -66,8 +66,20 @@ def add_customers(router: APIRouter, keys: Keys) -> None:
     @router.get("/customers/{id}/history", **described("history"))
     def history(request: Request) -> Response:
         crm = keys.client(keys.reader(request))
-        changes = crm.customers.history(_person(crm, request.path_params["id"]).email)
-        return as_json({"history": [each.to_json() for each in changes]})
+        view, pairs = read_query(request.query_params.multi_items())
+        asked = dict(pairs)
+        for name in [*asked.keys() - {"project"}, *view.keys() - {"limit", "after"}]:
+            shown = ascii(name)[1:-1][:60]
+            raise InvalidInput(
+                f"{shown}: unknown parameter; there are limit, after and project", field=shown
+            )
+        changes = crm.customers.history(
+            _person(crm, request.path_params["id"]).email,
+            limit=_limit(view.get("limit", "100")),
+            after=view.get("after"),
+            project=asked.get("project"),
+        )
+        return as_json({"history": [each.to_json() for each in changes], "next": changes.next})
 
 
 def read_query(items: Iterable[tuple[str, str]]) -> tuple[dict[str, str], Pairs]:

@@ -74,10 +74,10 @@ def show(crm: TinyCRM, email: str, as_json: bool) -> None:
     click.echo(f"  known since {since}" + (f", last active {moment(seen)}" if seen else ""))
     heads = ("Product", "Status", "Since", "Last active", "Params")
     print_table(heads, map(_facts, customer.memberships))
-    history = crm.customers.history(email)
-    print_table(("When", "Product", "What changed", "Through"), map(_line, history[:20]))
-    if len(history) > 20:
-        click.echo(f"The newest 20 of {len(history):,} changes.")
+    history = crm.customers.history(email, limit=20)
+    print_table(("When", "Product", "What changed", "Through"), map(_line, history))
+    if history.next:
+        click.echo("The newest 20 changes; `--json` has all of them.")
 
 
 def _facts(each: Membership) -> tuple[object, ...]:

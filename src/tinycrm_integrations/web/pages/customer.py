@@ -11,6 +11,7 @@ from uuid import UUID
 from tinycrm_core.errors import NotFound
 from tinycrm_core.filters import Condition, On, Word
 from tinycrm_core.model import Change, Customer, Json, Membership, Status
+from tinycrm_core.query import MAX_LIMIT
 from tinycrm_core.state import MergeState
 from tinycrm_core.times import from_micros
 from tinycrm_integrations.web.http import Response
@@ -76,8 +77,9 @@ def customer(visit: Visit, ident: str) -> View:
     if found is None:
         return nobody(visit)
     try:
-        changes = visit.crm.customers.history(found.email)
         merges = visit.crm.customers.merges(found.email)
+        renames = visit.crm.customers.history(found.email, kind="rename", limit=MAX_LIMIT)
+        history = history_of(visit, found, merges)
     except NotFound:
         return nobody(visit)
     links = visit.links
@@ -92,13 +94,13 @@ def customer(visit: Visit, ident: str) -> View:
         ],
         "last_on": _last_on(found),
         "not_on": [slug for slug in visit.slugs if found.on(slug) is None],
-        "aliases": _aliases(found, changes, merges),
+        "aliases": _aliases(found, renames, merges),
         "facts": {each.project: list(_facts(each, links)) for each in found.memberships},
         "max_facts": MAX_FACTS,
         "max_named": MAX_NAMED,
         "max_tabs": MAX_TABS,
         "since": {each.project: _since(each, links) for each in found.memberships},
-        "history": history_of(visit, found, changes, merges),
+        "history": history,
     }
     return View("customer.html", context, products={m.project for m in found.memberships})
 
@@ -111,10 +113,10 @@ def _last_on(customer: Customer) -> str | None:
 
 
 def _aliases(
-    customer: Customer, changes: Sequence[Change], merges: Sequence[MergeState]
+    customer: Customer, renames: Sequence[Change], merges: Sequence[MergeState]
 ) -> list[Alias]:
     why: dict[str, tuple[str, datetime]] = {}
-    for change in changes:
+    for change in renames:
         old, _ = change.changes.get("email", (None, None))
         if isinstance(old, str):
             why.setdefault(old, ("until", change.at))

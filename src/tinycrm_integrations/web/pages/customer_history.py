@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from tinycrm_core.model import ABSENT, Change, Customer, Json
@@ -41,45 +42,33 @@ class History:
     """A page of it; `tabs` are product (None is all), link, and whether it is this one."""
 
     lines: list[Line]
-    total: int
     tabs: list[tuple[str | None, str, bool]]
     older: str | None
     newest: str | None
 
 
-def history_of(
-    visit: Visit, customer: Customer, changes: Sequence[Change], merges: Sequence[MergeState]
-) -> History:
-    """The page that the query asks for: `history` names a product, `upto` where the page begins.
+def history_of(visit: Visit, customer: Customer, merges: Sequence[MergeState]) -> History:
+    """The page that the query asks for: `history` names a product, `after` where the page begins.
 
-    `upto` counts from the oldest entry, so that a page stays the same when others are added.
+    What is recorded meanwhile moves no page. Raises NotFound or InvalidFilter.
     """
     query = dict(visit.request.query)
-    known = {each.project for each in changes if each.project}
-    project = query.get("history") if query.get("history") in known else None
-    found = [each for each in changes if project is None or each.project == project]
-    upto = _number(query.get("upto", ""), len(found))
-    start = len(found) - upto
-    here = visit.links.customer(customer.id)
+    here, on = visit.links.customer(customer.id), [each.project for each in customer.memberships]
+    project = query.get("history") if query.get("history") in on else None
+    after = query.get("after") or None
+    page = visit.crm.customers.history(customer.email, limit=PAGE, after=after, project=project)
 
-    def link(project: str | None, upto: int | None = None) -> str:
-        pairs = [f"history={project}"] if project else []
-        pairs += [f"upto={upto}"] if upto is not None else []
-        return here + ("?" + "&".join(pairs) if pairs else "")
+    def link(project: str | None, after: str | None = None) -> str:
+        pairs = [("history", project), ("after", after)]
+        asked = urlencode([(key, value) for key, value in pairs if value is not None])
+        return f"{here}?{asked}" if asked else here
 
-    ordered = [slug for slug in visit.slugs if slug in known]
     return History(
-        [_line(each, merges, visit) for each in found[start : start + PAGE]],
-        len(found),
-        [(each, link(each), each == project) for each in (None, *ordered)],
-        link(project, upto - PAGE) if upto > PAGE else None,
-        link(project) if start > 0 else None,
+        [_line(each, merges, visit) for each in page],
+        [(each, link(each), each == project) for each in (None, *on)],
+        link(project, page.next) if page.next else None,
+        link(project) if after else None,
     )
-
-
-def _number(text: str, most: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else most
-    return min(max(number, 1), most) if most else 0
 
 
 def _line(change: Change, merges: Sequence[MergeState], visit: Visit) -> Line:
