@@ -286,7 +286,7 @@ def test_a_slow_answer_leaves_the_rows_and_says_so(visit: Visit) -> None:
     page = settled(visit("/"))
     first = rows(page)
     waiting: list[Route] = []
-    page.route(re.compile(r"\?status"), waiting.append)
+    page.route(re.compile(r"\?status"), lambda route: waiting.append(route))
     page.locator("tbody .badge").first.click()
     expect(page.locator("#result")).to_have_text("Looking…")
     expect(page.locator("main")).to_have_attribute("aria-busy", "true")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 WATCH = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation",
         event => window.violations.push(event.violatedDirective + " " + event.blockedURI));
 """
+
+
+def told(message: ConsoleMessage) -> str:
+    return f"{message.type}: {message.text} ({message.location['url']})"
 
 
 class Watched:
@@ -36,7 +40,7 @@ class Watched:
             context.add_init_script(WATCH)
         page = context.new_page()
         note = self._faults.append
-        page.on("console", lambda message: note(f"{message.type}: {message.text}"))
+        page.on("console", lambda message: note(told(message)))
         page.on("pageerror", lambda error: note(str(error)))
         page.on("requestfailed", self._failed)
         page.on("dialog", lambda dialog: note(f"dialog: {dialog.message}"))

@@ -8,7 +8,7 @@ OWNER, PASSWORD = "mara", "correct horse battery"
 LOGIN = "/login/"
 """Where the form is in each host."""
 
-FORM = """<!doctype html><html lang="en"><title>Log in</title><link rel="icon" href="data:,">
+FORM = """<!doctype html><html lang="en"><title>Log in</title>
 <form method="post">%s
 <label>Name <input name="username" autocomplete="username"></label>
 <label>Password <input name="password" type="password" autocomplete="current-password"></label>
