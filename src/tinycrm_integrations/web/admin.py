@@ -142,7 +142,7 @@ class Admin:
             allow = ("Allow", ", ".join(sorted(allowed)))
             return Response(405, answer.body, (*answer.headers, allow))
         if route is None:
-            raise errors.NotFound("this page does not exist")
+            return self.message(visit, 404, *NO_PAGE)
         if route.method != "GET" and not same_origin(request):
             return self.message(visit, 403, *NOT_OURS)
         found = route.answer(visit, **named)
@@ -170,6 +170,7 @@ CRASHED = (
     "Something went wrong here",
     "It was logged. If you sent a form, look whether it was done before you send it again.",
 )
+NO_PAGE = ("There is no such page", "The address is wrong, or what was here has gone.")
 NOT_OURS = (
     "That did not come from this page",
     "Your browser did not say that this form is ours, so nothing was done. Go back, load the page "
