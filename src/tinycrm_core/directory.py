@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
@@ -258,10 +259,13 @@ class Imports(_Part):
         """All imports, oldest first."""
         return self._account.read(lambda tx: tuple(tx.batches()))
 
-    def undo(self, batch_id: UUID | str) -> UndoReport:
+    def undo(
+        self, batch_id: UUID | str, *, progress: Callable[[int], None] | None = None
+    ) -> UndoReport:
         """Take back what an import wrote and nobody has changed since.
 
-        Works in slices, so it can be repeated after an interruption. Raises NotFound or Conflict.
+        Works in slices, so it can be repeated after an interruption; `progress` is told after each
+        how many people are done. Raises NotFound or Conflict.
         """
         wanted = read_id(batch_id, "batch_id")
         self._account.read(lambda tx: _undoable(tx, wanted))
@@ -275,6 +279,8 @@ class Imports(_Part):
 
             some, gone, after = self._account.write(work)
             restored, removed = restored + some, removed + gone
+            if progress is not None:
+                progress(restored + removed)
             if after is None:
                 break
 

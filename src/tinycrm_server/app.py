@@ -67,7 +67,9 @@ def create_app(
     app.include_router(api_router(keys))
     if door is not None:
         app.state.keep_rejected = door.keep_rejected
-        app.include_router(pages_router(crm, door, settings.max_upload))
+        uploads_dir = settings.uploads_dir or None
+        pages = pages_router(crm, door, max_upload=settings.max_upload, uploads_dir=uploads_dir)
+        app.include_router(pages)
     watched = Watch(SegmentCalls(app), rates, metrics)
     return Rooted(watched, settings.root_path) if settings.root_path else watched
 

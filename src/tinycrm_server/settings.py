@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     """Bytes of a request body of the API."""
     max_upload: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
     """Bytes of a file that an owner imports."""
+    uploads_dir: str = ""
+    """Where such files wait, if not in the system's folder for temporary files."""
     rate_per_key: str = "60000/minute"
     """Events and questions of one API key."""
     rate_per_address: str = "6000/minute"

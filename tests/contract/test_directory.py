@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from tinycrm_core import (
     NotFound,
     TinyCRM,
 )
+from tinycrm_core.directory import Imports
 from tinycrm_core.filters import parse
 from tinycrm_core.keys import hash_key
 from tinycrm_core.model import HUES
@@ -314,3 +316,17 @@ def test_more_products_than_a_number_has_bits(every_crm: list[TinyCRM]) -> None:
             crm.project(f"p{number}").identify(ALICE)
         assert crm.customers.combinations() == [({"p0", "p61", "p62", "p63", "p129"}, 1)]
         assert TinyCRM.over(crm.store, account=str(uuid4())).customers.combinations() == []
+
+
+def test_undoing_an_import_tells_how_far_it_is(
+    crm: TinyCRM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Imports, "SLICE", 3)
+    rows = "email\n" + "".join(f"p{number}@example.com\n" for number in range(7))
+    report = crm.import_csv(io.StringIO(rows), project="shop")
+    seen: list[int] = []
+    assert report.batch is not None
+    undone = crm.imports.undo(report.batch, progress=seen.append)
+    assert undone.removed == seen[-1] == 7
+    assert seen == sorted(seen)
+    assert len(seen) > 2

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 200
 """Rows that are looked at before the types of columns are guessed."""
 
+SAMPLE_SIZE = 4 * 1024 * 1024
+"""Characters after which no further row of these is read: a few rows can be huge."""
+
 LONGEST_SHOWN = 1000
 """Characters of the address that a rejected row is listed with."""
 
@@ -105,7 +108,7 @@ def _csv_items(
         delimiter = find_delimiter(first, lambda cell: KNOWN.get(words(cell)) == "email")
     found = records(chain((first,), lines), delimiter)
     headers = clean_headers(_header(found) if named is None else named, raw=options.raw)
-    ahead = list(islice(found, SAMPLE_ROWS))
+    ahead = _sample(found)
     plan = plan_columns(headers, [each.cells for each in ahead if not each.fault], mapping)
     report.encoding, report.delimiter, report.preset = file.encoding, delimiter, plan.preset.name
     report.columns = tuple((column.header, column.spelled) for column in plan.columns)
@@ -113,6 +116,17 @@ def _csv_items(
     # The header is the first record, where there is one.
     before = 1 if named is None else 0
     return _read_rows(chain(ahead, found), row_reader(plan, options), plan.email_at, before)
+
+
+def _sample(found: Iterator[Record]) -> list[Record]:
+    """The first rows, as many as fit."""
+    ahead, size = [], 0
+    for record in islice(found, SAMPLE_ROWS):
+        ahead.append(record)
+        size += sum(map(len, record.cells))
+        if size > SAMPLE_SIZE:
+            break
+    return ahead
 
 
 def _header(found: Iterator[Record]) -> list[str]:

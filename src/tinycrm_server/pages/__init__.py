@@ -16,18 +16,25 @@ from tinycrm_server.auth import refuse_keys_in_url
 from tinycrm_server.bodies import bounded
 from tinycrm_server.pages.door import Door
 
+FORM_BYTES = 1024 * 1024
+"""Bytes of a form around a file, or without one."""
+
 MAX_ADMINS = 256
 """Accounts whose pages are kept ready."""
 
 
-def pages_router(crm: TinyCRM, door: Door, max_upload: int) -> APIRouter:
+def pages_router(
+    crm: TinyCRM, door: Door, *, max_upload: int, uploads_dir: str | None = None
+) -> APIRouter:
     """The door, and behind it the admin. It takes every path that is left over."""
     router = APIRouter(include_in_schema=False)
     router.include_router(door.routes())
 
     @lru_cache(MAX_ADMINS)
     def admin(account: str) -> Admin:
-        return Admin(crm.account(account), menu=door.menu)
+        return Admin(
+            crm.account(account), menu=door.menu, uploads_dir=uploads_dir, max_upload=max_upload
+        )
 
     async def endpoint(request: Request) -> Response:
         refuse_keys_in_url(request)
@@ -36,7 +43,8 @@ def pages_router(crm: TinyCRM, door: Door, max_upload: int) -> APIRouter:
         visitor = await run_in_threadpool(door.visitor, request)
         if visitor is None:
             return await run_in_threadpool(door.outside, request)
-        inside = Request(request.scope, bounded(request.receive, max_upload))
+        # What a form adds to its file is let through, so that the page can say what is too large.
+        inside = Request(request.scope, bounded(request.receive, max_upload + FORM_BYTES))
         return await answer(admin(visitor.account), inside, visitor.actor)
 
     router.add_api_route(BELOW, endpoint, methods=METHODS, response_model=None)

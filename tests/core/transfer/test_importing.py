@@ -12,6 +12,7 @@ import pytest
 
 from tinycrm_core import Customer, InvalidInput, TinyCRM
 from tinycrm_core.transfer import ImportReport, Progress
+from tinycrm_core.transfer.importer import SAMPLE_SIZE
 
 NOW = datetime.now(UTC)
 
@@ -367,3 +368,15 @@ def test_the_report_is_json_and_a_sentence() -> None:
     assert str(report) == (
         "2 rows: 1 created, 0 updated, 0 unchanged, 1 rejected (nothing written)"
     )
+
+
+def test_i7_rows_that_types_are_guessed_from_are_few_when_they_are_large() -> None:
+    row = b"%d@example.com," + b"x" * 100_000 + b"\n"
+    text = b"email,notes\n" + b"".join(row % number for number in range(200))
+    seen: list[Progress] = []
+    mapping = {"notes": "ignore"}
+    TinyCRM().import_csv(
+        io.BytesIO(text), project="p", mapping=mapping, batch_size=1, progress=seen.append
+    )
+    assert seen[-1].rows == 200
+    assert seen[0].read < 2 * SAMPLE_SIZE < len(text)

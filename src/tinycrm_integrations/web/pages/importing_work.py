@@ -69,7 +69,7 @@ def start_undo(crm: TinyCRM, upload: Upload) -> None:
     job = Job(upload.folder, RUN)
 
     def work(tell: Tell) -> Mapping[str, Any]:
-        report = crm.imports.undo(batch)
+        report = crm.imports.undo(batch, progress=lambda people: tell(people=people))
         return {"restored": report.restored, "removed": report.removed}
 
     upload.run = job.name
