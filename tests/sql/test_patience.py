@@ -33,3 +33,16 @@ def test_r2_postgres_gives_up_too(postgres_url: str) -> None:
         with within(0.2), crm.store.begin("patience", write=False) as tx:
             shown = tx.connection.exec_driver_sql("SHOW statement_timeout").scalar_one()  # type: ignore[attr-defined]
         assert shown == "200ms"
+
+
+def test_postgres_compiles_no_question(postgres_url: str) -> None:
+    """Only a question's own transaction says so: the host's setting stays as it is."""
+    with TinyCRM(postgres_url, account="patience", auto_migrate=True) as crm:
+        with crm.store.begin("patience", write=False) as tx:
+            shown = tx.connection.exec_driver_sql("SHOW jit").scalar_one()  # type: ignore[attr-defined]
+            assert shown == "off"
+        with crm.store.connection() as connection:  # type: ignore[attr-defined]
+            there = connection.exec_driver_sql(
+                "SELECT reset_val FROM pg_settings WHERE name = 'jit'"
+            )
+            assert connection.exec_driver_sql("SHOW jit").scalar_one() == there.scalar_one()

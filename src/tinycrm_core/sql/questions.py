@@ -64,9 +64,10 @@ def page(tx: Reading, query: Query) -> list[Hit]:
     if found is not None or few is None:
         return found or []
     if few.size >= FEW:
-        few = standings.candidates(tx, filter, scope) or few
-    if few.size >= FEW:
-        few = candidates_of(tx, filter, scope, MANY) or few
+        together = standings.candidates(tx, filter, scope)
+        if together is None or together.size >= MANY:
+            together = candidates_of(tx, filter, scope, MANY)
+        few = together or few
     return _sorted(tx, order, few, query.after, wanted)
 
 

@@ -33,6 +33,8 @@ from tinycrm_core.store import Transaction
 QUESTION_SECONDS = 5
 """How long one statement of a reading transaction may take."""
 _STEPS = 200_000
+_QUESTIONS = ("SET LOCAL jit = off",)
+"""Compiling a question takes PostgreSQL longer than walking for a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class SQLStore:
                 else:
                     if self._connections.dialect == "postgresql":
                         milliseconds = math.ceil(at_most(QUESTION_SECONDS) * 1000)
-                        opening += (f"SET LOCAL statement_timeout = {milliseconds}",)
+                        opening += (f"SET LOCAL statement_timeout = {milliseconds}", *_QUESTIONS)
                     with self._bounded(connection):
                         transaction.enter(account, write=False, opening=opening)
                         yield transaction
