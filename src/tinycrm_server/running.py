@@ -21,6 +21,7 @@ from tinycrm_server.owners.sessions import Sessions
 from tinycrm_server.owners.setup import Setup
 from tinycrm_server.owners.tables import Place
 from tinycrm_server.pages.setup import SetupDoor
+from tinycrm_server.protocol import TimelyProtocol
 from tinycrm_server.rates import Rates
 from tinycrm_server.settings import PREFIX, Settings, read_settings
 
@@ -93,6 +94,8 @@ def _run(
 
 def _options(settings: Settings) -> dict[str, Any]:
     return {
+        "http": TimelyProtocol,
+        "ws": "none",
         "log_config": None,
         "log_level": "warning",
         "access_log": False,

@@ -13,6 +13,7 @@ from tinycrm_core.client import TinyCRM
 from tinycrm_server.app import create_app
 from tinycrm_server.pages.entrance import Entrance
 from tinycrm_server.pages.link import LinkDoor
+from tinycrm_server.protocol import TimelyProtocol
 from tinycrm_server.settings import Settings
 
 
@@ -72,6 +73,7 @@ def serving(
     entrance = Entrance(announced.append)
     app = app or create_app(crm, door=LinkDoor(entrance), settings=settings)
     options = {
+        "http": TimelyProtocol,
         "server_header": False,
         "root_path": root_path,
         "proxy_headers": bool(proxies),

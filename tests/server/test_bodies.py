@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.loops import finish
 from tests.server.live import Live
 from tinycrm_core.client import TinyCRM
+from tinycrm_server import bodies, protocol
 from tinycrm_server.app import create_app
 from tinycrm_server.bodies import MAX_BODY
 
@@ -110,6 +113,51 @@ def test_r3_no_more_of_a_body_is_taken_in_than_the_limit() -> None:
         finish(create_app(crm)(sender.scope, sender.receive, sender.send))
     assert sender.status == 413
     assert sender.pulled == MAX_BODY // 0x10000 + 1
+
+
+def test_r3_a_slow_body_is_not_waited_for(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R3: 408, and the connection ends; 30 seconds are the limit outside of tests."""
+    assert bodies.BODY_SECONDS <= 30
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
+    head = "Content-Type: application/json\r\nContent-Length: 100\r\n"
+    head += f"Authorization: Bearer {live.keys['news']}\r\n"
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as slow:
+        slow.sendall(f"POST /v1/identify HTTP/1.1\r\nHost: a\r\n{head}\r\n{{".encode())
+        assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
+        while slow.recv(10_000):
+            pass
+    assert live.crm.customers.count() == 0
+
+
+ASKED = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [b"", ASKED])
+@pytest.mark.parametrize("begun", [b"", b"GET / HT"])
+def test_r3_a_slow_head_is_not_waited_for(
+    live: Live, before: bytes, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R3: neither of the first request of a connection nor of a later one."""
+    assert protocol.HEAD_SECONDS <= 30
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as slow:
+        slow.sendall(before)
+        assert b"HTTP/1.1 200 OK" in slow.recv(10_000) or not before
+        slow.sendall(begun)
+        while slow.recv(10_000):
+            pass
+
+
+def test_who_sends_a_head_in_pieces_is_answered(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the answer takes longer than a head may."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 2)
+    monkeypatch.setattr(live.crm.store, "accounts", lambda: time.sleep(2.5))
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as slow:
+        for piece in (b"GET /readyz HT", b"TP/1.1\r\nHost: a", b"\r\n\r\n"):
+            slow.sendall(piece)
+        assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("pieces", [0, 3])
