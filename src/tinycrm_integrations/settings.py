@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "TINYCRM_PROJECT": None,
     "TINYCRM_ACCOUNT": "default",
     "TINYCRM_AUTO_MIGRATE": False,
+    "TINYCRM_SPOOL": None,
     "TINYCRM_USER": None,
     "TINYCRM_SKIP_STAFF": False,
     "TINYCRM_SKIP_UNVERIFIED": False,
@@ -72,7 +73,9 @@ def open_client(settings: Mapping[str, Any], *, via: str) -> client.TinyCRM:
             field="TINYCRM_API_KEY",
         )
     if key is not None:
-        return client.TinyCRM(api_key=key, url=settings["TINYCRM_URL"])
+        return client.TinyCRM(
+            api_key=key, url=settings["TINYCRM_URL"], spool=settings["TINYCRM_SPOOL"]
+        )
     if where is None:
         raise InvalidInput(
             "TINYCRM_DATABASE: missing; set it to a database URL such as sqlite:///crm.db, "
@@ -90,6 +93,7 @@ def open_client(settings: Mapping[str, Any], *, via: str) -> client.TinyCRM:
         account=settings["TINYCRM_ACCOUNT"],
         auto_migrate=settings["TINYCRM_AUTO_MIGRATE"],
         via=via,
+        spool=settings["TINYCRM_SPOOL"],
     )
 
 

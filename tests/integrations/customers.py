@@ -24,3 +24,16 @@ class Customers:
 
     def statuses(self, host: Any, project: str = "notes") -> dict[str, str]:
         return {email: str(each.on(project).status) for email, each in self.of(host).items()}
+
+
+class Panic(BaseException):
+    """Not even an Exception: such as an extension in Rust raises."""
+
+
+class BrokenStore:
+    """A store that raises on every call."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise Panic(name)

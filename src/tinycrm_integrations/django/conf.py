@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,7 @@ class Settings:
     api_key: str | None = None
     account: str = "default"
     auto_migrate: bool = False
+    spool: str | os.PathLike[str] | None = None
     user: UserMapping | None = None
     skip_staff: bool = False
     skip_unverified: bool = False
@@ -130,6 +132,11 @@ def _text(value: object) -> None:
         raise InvalidInput("expected text")
 
 
+def _path(value: object) -> None:
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise InvalidInput("expected the path of a file")
+
+
 def _bool(value: object) -> None:
     if not isinstance(value, bool):
         raise InvalidInput("expected True or False")
@@ -159,6 +166,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "API_KEY": _optional(lambda value: check_key(cast("str", value))),
     "ACCOUNT": clean_account,
     "AUTO_MIGRATE": _bool,
+    "SPOOL": _optional(_path),
     "USER": _optional(_mapping),
     "SKIP_STAFF": _bool,
     "SKIP_UNVERIFIED": _bool,

@@ -183,7 +183,7 @@ def where(settings: conf.Settings) -> Any:
 def open_client(settings: conf.Settings, *, background: bool = True) -> TinyCRM:
     """A new client of what the settings describe. Raises TinyCRMError; connects to nothing."""
     if settings.api_key is not None:
-        return TinyCRM(api_key=settings.api_key, url=settings.url)
+        return TinyCRM(api_key=settings.api_key, url=settings.url, spool=settings.spool)
     return TinyCRM(
         where(settings),
         project=settings.project,
@@ -191,6 +191,7 @@ def open_client(settings: conf.Settings, *, background: bool = True) -> TinyCRM:
         auto_migrate=settings.auto_migrate,
         background=background,
         via="django",
+        spool=settings.spool,
     )
 
 

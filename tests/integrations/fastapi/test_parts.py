@@ -17,7 +17,7 @@ import pytest
 from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
-from tests.integrations.customers import Customers
+from tests.integrations.customers import BrokenStore, Customers
 from tests.integrations.fastapi.live import serving
 from tests.integrations.fastapi.products import PASSWORD, users_product
 from tests.loops import finish
@@ -40,15 +40,6 @@ class Person:
 
     def __init__(self, email: str) -> None:
         self.email = email
-
-
-class BrokenStore:
-    """A store that raises on every call."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise OSError(name)
 
 
 def story(app: FastAPI) -> list[Any]:

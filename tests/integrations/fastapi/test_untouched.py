@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI, Request, UploadFile, WebSocket
@@ -19,12 +17,19 @@ from starlette.types import ASGIApp
 from websockets.sync.client import connect
 
 from tests.integrations.fastapi.live import serving
+from tests.integrations.wire import (
+    REQUESTS,
+    asking,
+    check_first_event,
+    connected,
+    digest,
+    exchange,
+    uploading,
+)
 from tests.loops import finish
 from tests.patience import eventually
 from tinycrm_integrations.fastapi import Reporter, TinyCRMMiddleware
 from tinycrm_integrations.starlette.middleware import KEY
-
-UPLOAD = 50 * 2**20
 
 
 class Person:
@@ -114,37 +119,10 @@ def urls(product: Product, reporter: Reporter) -> Iterator[tuple[str, str]]:
         yield alone, reported
 
 
-def exchange(url: str, request: bytes) -> bytes:
-    """All bytes that a server answers to these bytes, until it closes."""
-    parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall(request)
-        found = b""
-        while more := connection.recv(65536):
-            found += more
-    return found
+RANGES = asking("GET /file HTTP/1.1", "Range: bytes=0-1,5-6")
 
 
-def asking(line: str, *headers: str, body: bytes = b"") -> bytes:
-    head = [line, "Host: example.com", "Connection: close", *headers]
-    return "\r\n".join([*head, "", ""]).encode() + body
-
-
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        pytest.param(asking("GET /anonymous HTTP/1.1"), id="anonymous"),
-        pytest.param(asking("GET /page HTTP/1.1", "Cookie: session=x"), id="page"),
-        pytest.param(asking("HEAD /page HTTP/1.1"), id="head"),
-        pytest.param(asking("GET /nothing HTTP/1.1"), id="missing"),
-        pytest.param(asking("GET /fails HTTP/1.1"), id="fails"),
-        pytest.param(asking("GET /stream HTTP/1.1"), id="stream"),
-        pytest.param(asking("GET /file HTTP/1.1"), id="file"),
-        pytest.param(asking("GET /file HTTP/1.1", "Range: bytes=10-19"), id="range"),
-        pytest.param(asking("GET /file HTTP/1.1", "Range: bytes=0-1,5-6"), id="ranges"),
-        pytest.param(asking("POST /page HTTP/1.1", "Content-Length: 0"), id="method"),
-    ],
-)
+@pytest.mark.parametrize("request_bytes", [*REQUESTS, pytest.param(RANGES, id="ranges")])
 def test_f4_f7_every_byte_is_the_same(urls: tuple[str, str], request_bytes: bytes) -> None:
     alone, reported = (exchange(url, request_bytes) for url in urls)
     if b"multipart/byteranges" in alone:  # whose separator is random
@@ -162,41 +140,19 @@ def _without_separator(answer: bytes) -> bytes:
 
 @pytest.mark.parametrize("path", ["/raw", "/upload"])
 def test_f6_an_upload_of_50_mb_arrives_whole(urls: tuple[str, str], path: str) -> None:
-    block = bytes(range(256)) * 4096
-    content = block * (UPLOAD // len(block))
-    body, kind = content, "application/octet-stream"
-    if path == "/upload":
-        head = b'--sep\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-        body, kind = head + content + b"\r\n--sep--\r\n", "multipart/form-data; boundary=sep"
-    headers = (f"Content-Length: {len(body)}", f"Content-Type: {kind}")
-    request = asking(f"POST {path} HTTP/1.1", *headers, body=body)
-    alone, reported = (exchange(url, request) for url in urls)
+    alone, reported = (exchange(url, uploading(path)) for url in urls)
     assert alone == reported
-    assert hashlib.sha256(content).hexdigest().encode() in reported
+    assert digest() in reported
 
 
 def test_f7_the_first_event_arrives_before_the_last_is_made(
     urls: tuple[str, str], product: Product
 ) -> None:
-    parts = urlsplit(urls[1])
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall(asking("GET /events HTTP/1.1"))
-        found = b""
-        while b"data: first\n\n" not in found:
-            more = connection.recv(65536)
-            assert more, "held back"
-            found += more
-        assert b"last" not in found
-        product.go_on.set()
-        while more := connection.recv(65536):
-            found += more
-    assert b"data: last\n\n" in found
+    check_first_event(urls[1], product.go_on.set)
 
 
 def test_f7_a_reader_who_leaves_ends_the_stream(urls: tuple[str, str], product: Product) -> None:
-    parts = urlsplit(urls[1])
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        connection.sendall(asking("GET /events HTTP/1.1"))
+    with connected(urls[1], asking("GET /events HTTP/1.1")) as connection:
         assert connection.recv(65536)
     assert product.closed.wait(20)
 

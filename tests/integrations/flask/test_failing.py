@@ -9,6 +9,7 @@ from typing import Any
 import flask_security
 import pytest
 
+from tests.integrations.customers import BrokenStore, Panic
 from tests.integrations.flask.forms import change_email, log_in, sign_up
 from tests.integrations.flask.live import serving, visitor
 from tests.integrations.flask.products import login_product, security_product
@@ -16,24 +17,11 @@ from tinycrm_core.client import TinyCRM as Client
 from tinycrm_integrations.flask import TinyCRM
 
 
-class Broken(BaseException):
-    """Not even an Exception."""
-
-
-class BrokenStore:
-    """A store that raises on every call."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise OSError(name)
-
-
 class BrokenQueue:
     """A client in the background that raises on every call."""
 
     def __getattr__(self, name: str) -> Any:
-        raise Broken(name)
+        raise Panic(name)
 
 
 def story(app: Any) -> list[tuple[int, str]]:
@@ -59,7 +47,7 @@ def test_f1_the_host_answers_alike(
     tmp_path: Path, broken: str, lines: Callable[[], list[str]]
 ) -> None:
     def mapping(user: Any) -> None:
-        raise Broken("mapping")
+        raise Panic("mapping")
 
     answers = []
     for side in ("alone", broken):
@@ -115,7 +103,7 @@ class Hostile:
     """A user whose every attribute raises, as a detached model's do."""
 
     def __getattr__(self, name: str) -> Any:
-        raise Broken(name)
+        raise Panic(name)
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import flask
 import pytest
 from flask import Flask
 
 from tests.integrations.flask.live import serving
+from tests.integrations.wire import (
+    REQUESTS,
+    asking,
+    check_first_event,
+    connected,
+    digest,
+    exchange,
+    uploading,
+)
 from tinycrm_integrations.flask import TinyCRM
-
-UPLOAD = 50 * 2**20
 
 
 def product(file: Path, closed: threading.Event, go_on: threading.Event) -> Flask:
@@ -95,24 +100,10 @@ class Sides:
     def exchange(self, request: bytes) -> list[bytes]:
         answers = []
         for app in (self.alone, self.reported):
-            with serving(app) as url, connected(url, request) as connection:
-                found = b""
-                while more := connection.recv(65536):
-                    found += more
+            with serving(app) as url:
+                found = exchange(url, request)
             answers.append(re.sub(rb"\r\nDate: [^\r]*", b"", found))
         return answers
-
-
-def connected(url: str, request: bytes) -> socket.socket:
-    parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname, parts.port), timeout=20)
-    connection.sendall(request)
-    return connection
-
-
-def asking(line: str, *headers: str, body: bytes = b"") -> bytes:
-    head = [line, "Host: example.com", "Connection: close", *headers]
-    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 @pytest.fixture
@@ -120,20 +111,7 @@ def sides(tmp_path: Path, reported: dict[str, Any]) -> Sides:
     return Sides(tmp_path, reported)
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        pytest.param(asking("GET /anonymous HTTP/1.1"), id="anonymous"),
-        pytest.param(asking("GET /page HTTP/1.1", "Cookie: session=x"), id="page"),
-        pytest.param(asking("HEAD /page HTTP/1.1"), id="head"),
-        pytest.param(asking("GET /nothing HTTP/1.1"), id="missing"),
-        pytest.param(asking("GET /fails HTTP/1.1"), id="fails"),
-        pytest.param(asking("GET /stream HTTP/1.1"), id="stream"),
-        pytest.param(asking("GET /file HTTP/1.1"), id="file"),
-        pytest.param(asking("GET /file HTTP/1.1", "Range: bytes=10-19"), id="range"),
-        pytest.param(asking("POST /page HTTP/1.1", "Content-Length: 0"), id="method"),
-    ],
-)
+@pytest.mark.parametrize("request_bytes", REQUESTS)
 def test_f4_f7_every_byte_is_the_same(sides: Sides, request_bytes: bytes) -> None:
     alone, reported = sides.exchange(request_bytes)
     assert reported == alone
@@ -148,33 +126,14 @@ def test_f4_a_page_that_uses_its_session_keeps_the_vary_of_its_own(sides: Sides)
 
 @pytest.mark.parametrize("path", ["/raw", "/upload"])
 def test_f6_an_upload_of_50_mb_arrives_whole(sides: Sides, path: str) -> None:
-    block = bytes(range(256)) * 4096
-    content = block * (UPLOAD // len(block))
-    body, kind = content, "application/octet-stream"
-    if path == "/upload":
-        head = b'--sep\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-        body, kind = head + content + b"\r\n--sep--\r\n", "multipart/form-data; boundary=sep"
-    headers = (f"Content-Length: {len(body)}", f"Content-Type: {kind}")
-    alone, reported = sides.exchange(asking(f"POST {path} HTTP/1.1", *headers, body=body))
+    alone, reported = sides.exchange(uploading(path))
     assert alone == reported
-    assert hashlib.sha256(content).hexdigest().encode() in reported
+    assert digest() in reported
 
 
 def test_f7_the_first_event_arrives_before_the_last_is_made(sides: Sides) -> None:
-    with (
-        serving(sides.reported) as url,
-        connected(url, asking("GET /events HTTP/1.1")) as connection,
-    ):
-        found = b""
-        while b"data: first\n\n" not in found:
-            more = connection.recv(65536)
-            assert more, "held back"
-            found += more
-        assert b"last" not in found
-        sides.go_on.set()
-        while more := connection.recv(65536):
-            found += more
-    assert b"data: last\n\n" in found
+    with serving(sides.reported) as url:
+        check_first_event(url, sides.go_on.set)
 
 
 def test_f7_a_reader_who_leaves_ends_the_stream(sides: Sides) -> None:

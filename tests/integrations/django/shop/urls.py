@@ -14,6 +14,7 @@ urlpatterns = [
     path("me/", views.me),
     path("ame/", views.ame),
     path("delete/", views.delete),
+    path("join/", views.join),
     path("broken-signup/", views.broken_signup),
     path("savepoint-signup/", views.savepoint_signup),
     path("plain-email/", views.plain_email),
