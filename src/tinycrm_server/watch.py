@@ -20,6 +20,9 @@ from tinycrm_server.replies import refusal
 log = logging.getLogger("tinycrm.server.access")
 
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+"""What log and metrics name; anybody can make up others, as many as they like."""
+
 UNLIMITED = {"/healthz", "/readyz", "/metrics"}
 
 
@@ -86,7 +89,7 @@ class Watch:
 
     def _note(self, scope: Scope, ident: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "")
-        method = scope["method"] if scope["method"].isalpha() else "?"
+        method = scope["method"] if scope["method"] in METHODS else "?"
         if self._metrics is not None:
             self._metrics.observe(method, route, status, seconds)
         milliseconds = round(seconds * 1000, 1)

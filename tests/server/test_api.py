@@ -134,6 +134,13 @@ def test_a5_a_key_in_the_address_is_refused(live: Live, path: str, name: str) ->
     assert answer.error["code"] == "key_in_url"
 
 
+@pytest.mark.parametrize("query", ["api_key=x", "API_KEY=", "q=a&token=x", "authorization=x"])
+def test_a5_a_place_for_a_key_in_the_address_is_refused(live: Live, query: str) -> None:
+    """A5: whatever is in it, as the next one may be good."""
+    answer = live.ask("GET", f"/v1/customers?{query}", key="read")
+    assert (answer.status, answer.error["code"]) == (401, "key_in_url")
+
+
 @pytest.mark.parametrize("extra", ["id_", "account_id", "created_at", "last_seen_at", "nam"])
 def test_a6_unknown_fields_are_refused(live: Live, extra: str) -> None:
     """A6: nothing can be set that is not a field of the event."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from pathlib import Path
 
@@ -40,6 +41,25 @@ def test_metrics_are_off_and_then_for_whoever_has_the_token() -> None:
             'tinycrm_http_request_seconds_count{method="GET",route="/v1/customers",status="401"}'
         )
         assert f"{wanted} 1.0" in answer.text
+
+
+def test_what_a_caller_makes_up_stays_out_of_log_and_metrics(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """R5, A5: an id that could be anything is replaced, and so is a method that is none."""
+    settings = read_settings(metrics_token="scraper")
+    with TinyCRM() as crm, serving(crm, settings=settings) as live:
+        kept = live.ask("GET", "/healthz", headers={"X-Request-Id": "abcd-1234"})
+        assert kept.headers["x-request-id"] == "abcd-1234"
+        for made_up in ("alice@example.com", "short", "x" * 65, "a b c d e f g"):
+            answer = live.ask("GET", "/healthz", headers={"X-Request-Id": made_up})
+            assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+        with caplog.at_level(logging.INFO, "tinycrm.server.access"):
+            for method in ("ALICE", "BO", "get", "X-1"):
+                live.ask(method, "/healthz")
+        assert {each.method for each in caplog.records if hasattr(each, "method")} == {"?"}
+        text = live.ask("GET", "/metrics", key="scraper").text
+        assert set(re.findall('method="(.*?)"', text)) == {"GET", "?"}
 
 
 def test_d10_a_mistake_of_ours_is_logged_and_not_shown(

@@ -19,16 +19,20 @@ import pytest
 from tests.server.processes import Running, key_for, serve, until
 from tinycrm_core.client import TinyCRM
 
+FULL = "TINYCRM_TEST_FULL" in os.environ
+SERVERS, WORKERS = (4, 4) if FULL else (2, 2)
+CLIENTS, ACKNOWLEDGED = (16, 2000) if FULL else (4, 40)
+
 
 def test_m1_workers_start_at_once_on_an_empty_database(where: str, tmp_path: Path) -> None:
-    """M1: two servers with two workers each; one process makes the tables, all of them serve."""
+    """M1: several servers with workers each; one process makes the tables, all of them serve."""
     with contextlib.ExitStack() as ending:
-        folders = [tmp_path / str(n) for n in range(2)]
+        folders = [tmp_path / str(n) for n in range(SERVERS)]
         started: list[Running] = []
         lock = threading.Lock()
 
         def start(folder: Path) -> None:
-            running = ending.enter_context(serve(where, folder, "--workers", "2"))
+            running = ending.enter_context(serve(where, folder, "--workers", str(WORKERS)))
             with lock:
                 started.append(running)
 
@@ -39,14 +43,14 @@ def test_m1_workers_start_at_once_on_an_empty_database(where: str, tmp_path: Pat
             each.start()
         for each in threads:
             each.join(100)
-        assert len(started) == 2
+        assert len(started) == SERVERS
         headers = key_for(where)
         for n in range(40):
-            running = started[n % 2]
+            running = started[n % SERVERS]
             answer = running.ask("POST", "/v1/identify", {"email": f"p{n}@example.com"}, headers)
             assert answer[0] == 200, answer
         for running in started:
-            assert len(running.workers()) == 2
+            assert len(running.workers()) == WORKERS
             assert "Traceback" not in running.text
     with TinyCRM(where) as crm:
         assert crm.customers.count() == 40
@@ -73,10 +77,10 @@ def test_sigterm_under_load_loses_nothing_acknowledged(
                     with lock:
                         acknowledged.append(email)
 
-        threads = [threading.Thread(target=load, args=(name,)) for name in range(4)]
+        threads = [threading.Thread(target=load, args=(name,)) for name in range(CLIENTS)]
         for each in threads:
             each.start()
-        until(lambda: len(acknowledged) >= 40)
+        until(lambda: len(acknowledged) >= ACKNOWLEDGED, 300)
         running.stop()
         for each in threads:
             each.join(60)
@@ -84,7 +88,7 @@ def test_sigterm_under_load_loses_nothing_acknowledged(
     with TinyCRM(where) as crm:
         stored = {each.email for each in crm.customers.stream()}
     assert set(acknowledged) <= stored
-    assert len(acknowledged) >= 40
+    assert len(acknowledged) >= ACKNOWLEDGED
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
@@ -108,8 +112,8 @@ def test_a4_a_revoked_key_dies_in_every_worker(tmp_path: Path) -> None:
     """A4: within a second, also where another process has just seen it."""
     where = f"sqlite:///{tmp_path}/crm.db"
     headers = key_for(where)
-    with serve(where, tmp_path, "--workers", "3") as running:
-        until(lambda: len(running.workers()) == 3)
+    with serve(where, tmp_path, "--workers", "4") as running:
+        until(lambda: len(running.workers()) == 4)
         for _ in range(30):
             assert running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200
         with TinyCRM(where) as crm:
