@@ -70,10 +70,11 @@ class _Recorded(NamedTuple):
         return Entry(*about, changes, late, self.batch)
 
 
-def _recorded(entry: Entry) -> _Recorded:
+def _recorded(entry: Entry, emails: Sequence[str]) -> _Recorded:
+    """The entry as it is kept; its address is the same object as the person's."""
     return _Recorded(
         entry.strand,
-        entry.email,
+        next((email for email in emails if email == entry.email), entry.email),
         entry.at,
         entry.event_at,
         entry.kind,
@@ -166,7 +167,7 @@ class MemoryTransaction:
             for entry in write.entries:
                 entries = account.history.setdefault(entry.customer_id, {})
                 if entry.id.bytes not in entries:
-                    self._put(entries, entry.id.bytes, _recorded(entry))
+                    self._put(entries, entry.id.bytes, _recorded(entry, after.emails))
         elif before is not None:
             self._put(account.people, before.id, None)
             self._put(account.history, before.id, None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from math import fsum
 from operator import attrgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 from uuid import UUID
 
 from tinycrm_core.filters import EVERYBODY, Filter, On, Param, compile_matcher, compile_membership
@@ -23,7 +25,10 @@ from tinycrm_core.views import customer_view
 
 Slugs: TypeAlias = Mapping[int, str]
 Kind: TypeAlias = Literal["n", "t", ""]
-Groups: TypeAlias = dict[Kind, list[tuple[Any, int, UUID]]]
+Place: TypeAlias = tuple[Any, int, UUID]
+"""Where somebody stands in an order: by the value, then by the id, which is there as itself too."""
+Groups: TypeAlias = dict[Kind, list[Place]]
+_KINDS: tuple[Kind, ...] = ("n", "t", "")
 _PERSON_TIMES: Mapping[str, Callable[[Customer], Any]] = {
     "seen": attrgetter("last_seen_at"),
     "created": attrgetter("created_at"),
@@ -31,13 +36,27 @@ _PERSON_TIMES: Mapping[str, Callable[[Customer], Any]] = {
 
 
 @dataclass(slots=True)
+class _Order:
+    """Everybody in one order, each group ascending; `moved` are to be placed anew."""
+
+    sort: Sort
+    groups: Groups
+    moved: set[UUID] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Questions:
-    """All people of an account as filters read them, made once and kept until they change."""
+    """All people of an account as filters read them, made once and kept until they change.
+
+    So is the order of the last page that was not a first one: whoever reads all pages has each
+    person looked at once, not once for each page.
+    """
 
     _people: Mapping[UUID, CustomerState]
     _views: dict[UUID, Customer] = field(default_factory=dict)
     _slugs: Slugs = field(default_factory=dict)
     _search_keys: dict[int, str] = field(default_factory=dict)
+    _order: _Order | None = None
 
     def changed(self, before: CustomerState | None, after: CustomerState | None) -> None:
         """Tell that a person is new, different or gone."""
@@ -45,28 +64,68 @@ class Questions:
         view = self._views.pop(person.id, None) if person else None
         if view is not None:
             self._search_keys.pop(id(view), None)
+        if person is not None and self._order is not None:
+            self._order.moved.add(person.id)
 
     def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
         """One page, as `Transaction.find` promises."""
-        matching = self._matching(query.filter, query.now, slugs)
-        time = _PERSON_TIMES.get(query.sort.field) if type(query.sort.field) is str else None
-        groups = _by_time(matching, time) if time else _by_value(matching, query.sort)
-        page: list[tuple[Kind, tuple[Any, int, UUID]]] = []
-        wanted = query.limit + 1
-        for kind in _kinds_after(query.after):
-            group = groups[kind]
-            if query.after is not None and kind == (query.after.value or ("", 0))[0]:
-                group = _beyond(group, query.after, query.sort.descending, is_time=time is not None)
-            pick = heapq.nlargest if query.sort.descending else heapq.nsmallest
-            page += [(kind, each) for each in pick(wanted - len(page), group)]
-            if len(page) == wanted:
-                break
+        if query.after is None:
+            found = self._first(query, slugs)
+        else:
+            found = self._beyond(query, query.after, slugs)
+        page = list(islice(found, query.limit + 1))
         after = None
-        if len(page) == wanted:
-            last, (key, _, customer_id) = page[query.limit - 1]
-            key = to_micros(key) if time and last else key
-            after = After((last, key) if last else None, customer_id)
+        if len(page) > query.limit:
+            kind, (key, _, customer_id) = page[query.limit - 1]
+            key = to_micros(key) if kind and query.sort.field in _PERSON_TIMES else key
+            after = After((kind, key) if kind else None, customer_id)
         return [self._people[each[2]] for _, each in page[: query.limit]], after
+
+    def _first(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
+        """The first of those who match; nobody else has to be put in order."""
+        groups = _groups(self._matching(query.filter, query.now, slugs), query.sort)
+        pick = heapq.nlargest if query.sort.descending else heapq.nsmallest
+        for kind in _KINDS:
+            for place in pick(query.limit + 1, groups[kind]):
+                yield kind, place
+
+    def _beyond(self, query: Query, after: After, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
+        """Those who match, from where a page ended."""
+        groups = self._ordered(query.sort, slugs)
+        holds = compile_matcher(query.filter, query.now, search_key=self._search_key)
+        kind, value = after.value or ("", 0)
+        is_time = kind and query.sort.field in _PERSON_TIMES
+        last = (from_micros(cast(int, value)) if is_time else value, after.id.int)
+        for each in _KINDS[_KINDS.index(kind) :]:
+            group = groups[each]
+            start, end = 0, len(group)
+            if each == kind and query.sort.descending:
+                end = bisect_left(group, last, key=_key)
+            elif each == kind:
+                start = bisect_right(group, last, key=_key)
+            places = range(start, end)
+            for number in reversed(places) if query.sort.descending else places:
+                if holds(self._views[group[number][2]]):
+                    yield each, group[number]
+
+    def _ordered(self, sort: Sort, slugs: Slugs) -> Groups:
+        """Everybody in this order."""
+        everybody = self._all(slugs)
+        order = self._order
+        if order is None or order.sort != sort:
+            groups = _groups(everybody, sort)
+            order = self._order = _Order(sort, groups)
+        elif order.moved:
+            moved = (self._views[each] for each in order.moved if each in self._people)
+            anew = _groups(moved, sort)
+            for kind, group in order.groups.items():
+                group[:] = [each for each in group if each[2] not in order.moved] + anew[kind]
+            order.moved.clear()
+        else:
+            return order.groups
+        for group in order.groups.values():
+            group.sort()
+        return order.groups
 
     def count(self, filter: Filter, now: int, cap: int | None, slugs: Slugs) -> int:
         """How many match."""
@@ -136,6 +195,7 @@ class Questions:
         if list(slugs.items()) != list(self._slugs.items()):  # their order counts too
             self._views.clear()
             self._search_keys.clear()
+            self._order = None
             self._slugs = dict(slugs)
         if len(self._views) < len(self._people):
             for customer_id, state in self._people.items():
@@ -216,33 +276,27 @@ def _param_key(customer: Customer, param: Param, sort: Sort) -> KeyValue:
     return ("t", best(texts)) if texts else None
 
 
-def _kinds_after(after: After | None) -> list[Kind]:
-    kinds: list[Kind] = ["n", "t", ""]
-    return kinds if after is None else kinds[kinds.index((after.value or ("", 0))[0]) :]
+def _groups(customers: Iterable[Customer], sort: Sort) -> Groups:
+    time = _PERSON_TIMES.get(sort.field) if type(sort.field) is str else None
+    return _by_time(customers, time) if time else _by_value(customers, sort)
 
 
-def _by_value(matching: Iterable[Customer], sort: Sort) -> Groups:
+def _by_value(customers: Iterable[Customer], sort: Sort) -> Groups:
     value_of = sort_value(sort)
     groups: Groups = {"n": [], "t": [], "": []}
-    for customer in matching:
+    for customer in customers:
         kind, value = value_of(customer) or ("", 0)
         groups[kind].append((value, customer.id.int, customer.id))
     return groups
 
 
-def _by_time(matching: Iterable[Customer], time: Callable[[Customer], Any]) -> Groups:
+def _by_time(customers: Iterable[Customer], time: Callable[[Customer], Any]) -> Groups:
     """The same for datetimes of the person, which compare as quickly as numbers."""
-    people = list(matching)
+    people = list(customers)
     timed = [(at, each.id.int, each.id) for each in people if (at := time(each)) is not None]
     rest = (each for each in people if time(each) is None) if len(timed) < len(people) else ()
     return {"n": timed, "t": [], "": [(0, each.id.int, each.id) for each in rest]}
 
 
-def _beyond(
-    group: list[tuple[Any, int, UUID]], after: After, descending: bool, *, is_time: bool
-) -> list[tuple[Any, int, UUID]]:
-    value: Any = (after.value or ("", 0))[1]
-    last = (from_micros(value) if is_time and after.value else value, after.id.int)
-    if descending:
-        return [each for each in group if each[:2] < last]
-    return [each for each in group if each[:2] > last]
+def _key(place: Place) -> tuple[Any, int]:
+    return place[:2]

@@ -1,0 +1,82 @@
+"""The memory backend where it differs from the others: nothing but Python looks at people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from tinycrm_core import memory_query
+from tinycrm_core.client import TinyCRM
+from tinycrm_core.events import Identify
+
+PEOPLE = 2600
+SORTS = ("created", "-seen", "name", "-p.mrr", "joined@shop")
+
+
+def filled(people: int = PEOPLE) -> TinyCRM:
+    """Every third one pays; times, names and numbers repeat and are missing here and there."""
+    rng = Random(5)
+    crm = TinyCRM("memory://")
+    events = [
+        Identify(
+            f"person{number}@example.com",
+            name=f"Ada {rng.randint(1, 400)}" if rng.random() < 0.9 else None,
+            status="free" if number % 3 else "paid",
+            params={"mrr": rng.choice((9, 29.5, "much", None))} if rng.random() < 0.8 else None,
+            at=rng.randint(1, 900) * 1_000_000,
+            active=rng.random() < 0.7,
+        )
+        for number in range(people)
+    ]
+    crm.project("shop").send(events)
+    return crm
+
+
+def test_reading_everybody_looks_at_each_person_twice_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crm = filled()
+    looks = 0
+    compile_matcher = memory_query.compile_matcher
+
+    def counted(*args: Any, **options: Any) -> Callable[[Any], bool]:
+        holds = compile_matcher(*args, **options)
+
+        def look(customer: Any) -> bool:
+            nonlocal looks
+            looks += 1
+            return holds(customer)
+
+        return look
+
+    monkeypatch.setattr(memory_query, "compile_matcher", counted)
+    found = sum(1 for _ in crm.customers.stream("projects>=1 -status:churned"))
+    assert found == PEOPLE  # six pages
+    assert looks <= 2 * PEOPLE + 10
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_go_on_where_people_change_in_between(sort: str) -> None:
+    """What a page leaves to the next is what a fresh look at the same people finds."""
+    crm, rng = filled(300), Random(sort)
+    for tree in ("", "status:paid"):
+        after = None
+        for _ in range(6):
+            page = crm.customers.find(tree, sort=sort, limit=17, after=after)
+            again = TinyCRM.over(crm.store)
+            crm.store._accounts["default"].questions._order = None  # type: ignore[attr-defined]
+            anew = again.customers.find(tree, sort=sort, limit=17, after=after)
+            assert [each.email for each in page] == [each.email for each in anew]
+            assert page.next == anew.next
+            after = page.next
+            if after is None:
+                break
+            shop = crm.project("shop")
+            for number in rng.sample(range(300), 12):
+                email = f"person{number}@example.com"
+                shop.identify(email, name=f"Zoe {rng.randint(1, 400)}", params={"mrr": number})
+            crm.customers.delete(f"person{rng.randint(0, 299)}@example.com")
+            shop.identify(f"new{rng.random()}@example.com", name="Bob", params={"mrr": 20})
