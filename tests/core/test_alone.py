@@ -11,7 +11,7 @@ from tests.sources import ROOT, SOURCES, import_quietly, name_of
 ASKED = ("tinycrm_core.sql", "tinycrm_core.testing")
 
 
-def test_the_core_imports_with_nothing_installed(core_alone: Path) -> None:
+def test_f13_the_core_imports_with_nothing_installed(core_alone: Path) -> None:
     core = [name for path in SOURCES if (name := name_of(path)).startswith("tinycrm_core")]
     assert "tinycrm_core.errors" in core
     names = [name for name in core if not name.startswith(ASKED)]

@@ -53,7 +53,7 @@ def test_the_customers_page(host: Host, query: str) -> None:
 
 
 def test_every_link_and_asset_leads_somewhere(host: Host, sample: Path) -> None:
-    """Breadth first from the first page: nothing is broken, nothing leaves the mount."""
+    """F12: breadth first from the first page, nothing is broken and nothing leaves the mount."""
     start = f"{host.mount}/"
     waiting, seen, kinds = [start, f"{host.mount}/customers/{somebody(sample)}"], {start}, {}
     loaded, forms = 0, set()
