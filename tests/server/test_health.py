@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sqlite3
@@ -11,7 +12,9 @@ import pytest
 
 from tests.server.live import serving
 from tinycrm_core.client import TinyCRM
+from tinycrm_core.keys import new_key
 from tinycrm_server.commands.database import copy_sqlite
+from tinycrm_server.logs import set_up_logs
 from tinycrm_server.settings import Settings, read_settings
 
 
@@ -34,7 +37,8 @@ def test_metrics_are_off_and_then_for_whoever_has_the_token() -> None:
     assert "scraper" not in repr(settings)
     with TinyCRM() as crm, serving(crm, settings=settings) as live:
         live.ask("GET", "/v1/customers")
-        assert live.ask("GET", "/metrics").status == 404
+        for wrong in (None, "", "only for the scrape", "only for the scraper2"):
+            assert live.ask("GET", "/metrics", key=wrong).status == 404
         answer = live.ask("GET", "/metrics", key="only for the scraper")
         assert answer.status == 200
         wanted = (
@@ -60,6 +64,27 @@ def test_what_a_caller_makes_up_stays_out_of_log_and_metrics(
         assert {each.method for each in caplog.records if hasattr(each, "method")} == {"?"}
         text = live.ask("GET", "/metrics", key="scraper").text
         assert set(re.findall('method="(.*?)"', text)) == {"GET", "?"}
+
+
+def test_a5_no_key_reaches_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """A5: whatever is logged, in a message, its arguments or a traceback."""
+    secret = new_key("proj").secret
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    set_up_logs(Settings())
+    try:
+        logging.getLogger("a.library").warning("sent %s", secret)
+        try:
+            raise ValueError(secret)
+        except ValueError:
+            logging.getLogger("another").exception("broken")
+    finally:
+        root.handlers[:], root.level = before
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [each["level"] for each in lines] == ["warning", "error"]
+    assert "ValueError" in lines[1]["exception"]
+    assert secret not in json.dumps(lines)
+    assert secret[10:37] not in json.dumps(lines)
 
 
 def test_d10_a_mistake_of_ours_is_logged_and_not_shown(
