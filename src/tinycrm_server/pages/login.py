@@ -111,8 +111,7 @@ class LoginDoor:
 
     def _log_in(self, request: Request, form: dict[str, str]) -> Response:
         email, password = form.get("email", ""), form.get("password", "")
-        place = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
-        who = place, address(request)
+        who = _guesser(request, email)
         try:
             self._rates.take("login", *who)
         except Refused as error:
@@ -146,7 +145,7 @@ class LoginDoor:
         if "everywhere" in form:
             self.sessions.close_all(owner)
             return go(request, "/login")
-        who = owner.email, address(request)
+        who = _guesser(request, owner.email)
         try:
             self._rates.take("login", *who)
             if self.owners.log_in(owner.email, form.get("password", "")) is None:
@@ -160,6 +159,12 @@ class LoginDoor:
         except InvalidInput as error:
             return self._account(request, visitor, f"New {error.message}.")
         return self.enter(request, owner, "/account", visitor.account)
+
+
+def _guesser(request: Request, email: str) -> tuple[str, str]:
+    """What failed attempts are counted by, at the login and inside: whom, and from where."""
+    whom = hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
+    return whom, address(request)
 
 
 def cookie_name(request: Request) -> str:
