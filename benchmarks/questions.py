@@ -92,6 +92,7 @@ COUNTS = (
     "projects>=2",
     "active@atlas<-30d active@beacon>-7d",
     "status:trial p.trial_ends:today..+7d",
+    "status:free joined<-14d",
     "-project:cargo",
     "alex chen",
 )
@@ -105,7 +106,7 @@ def questions() -> Iterator[tuple[str, float, Callable[[Any, int], object]]]:
     for words in COUNTS:
         yield f"count  {words or 'everybody'}", 200, _count(words)
     for by in ("status", "project", MRR, Param(("source",))):
-        for words in ("", "project:beacon status:paid"):
+        for words in ("", "project:beacon status:paid", "p.source:tiktok"):
             name = by if isinstance(by, str) else f"p.{by.path[0]}"
             yield f"tally  {name} of {words or 'everybody'}", 200, _tally(words, by)
     yield "total  p.mrr of everybody", 200, lambda tx, now: tx.aggregate(parse(""), MRR, None, now)

@@ -51,6 +51,7 @@ from tinycrm_core.sql.compile import (
     CUSTOMER_COLUMNS,
     Clause,
     Scope,
+    compile_filter,
     customer_clause,
     in_span,
     membership_clause,
@@ -89,6 +90,8 @@ def cheapest(
 ) -> Candidates | None:
     """The smallest source of candidates, or None where no index helps; sizes end at `cap`."""
     match filter:
+        case And(items) if items and all(map(is_search, items)):
+            options = list(_by_search(items, scope, trigrams))
         case And(items):
             best: Candidates | None = None
             for item, others in _each(_searches_last(items)):
@@ -122,8 +125,10 @@ def _each(items: Sequence[Filter]) -> Iterator[tuple[Filter, tuple[Filter, ...]]
 
 
 def _searches_last(items: Sequence[Filter]) -> list[Filter]:
-    """Counting the hits of a search is dearer than counting entries of an index."""
-    return sorted(items, key=is_search)
+    """The words as one item, because counting hits is dearer than counting entries of an index."""
+    words = tuple(filter(is_search, items))
+    others = [item for item in items if not is_search(item)]
+    return [*others, And(words)] if len(words) > 1 else [*others, *words]
 
 
 def is_search(filter: Filter) -> bool:
@@ -175,23 +180,35 @@ def _customer_options(condition: Condition, scope: Scope, trigrams: bool) -> Ite
             after = start[:-1] + chr(ord(start[-1]) + 1)
             inside = (key >= start, key < after)
             yield Candidates(ids.where(*inside), probe.where(*inside), unique=True)
-        case Contains(text) if trigrams and len(text) >= 3:
-            if scope.dialect == "sqlite":
-                hits = table(SEARCH_TABLE, column("rowid"), column(SEARCH_TABLE))
-                joined = people.join(hits, hits.c.rowid == people.c.row_id)
-                quoted = '"' + text.replace('"', '""') + '"'
-                match_clause = hits.c[SEARCH_TABLE].op("MATCH")(quoted)
-                # From the hits to the people, never the other way round.
-                mine = unindexed(people.c.account_id) == scope.account_id
-                found = (mine, match_clause)
-                yield Candidates(
-                    select(people.c.customer_id).select_from(joined).where(*found, clause),
-                    select(literal(1)).select_from(joined).where(*found),
-                    unique=True,
-                )
-            else:
-                like = people.c.search.contains(text, autoescape=True)
-                yield Candidates(ids.where(like), None, unique=True)
+        case Contains():
+            yield from _by_search((condition,), scope, trigrams)
+
+
+def _by_search(conditions: Sequence[Filter], scope: Scope, trigrams: bool) -> Iterator[Candidates]:
+    """From the index of trigrams, where all parts that are long enough for it have to occur."""
+    people = fresh(scope.tables.customers)
+    clauses = [compile_filter(each, scope, people) for each in conditions]
+    tests = [resolve(each, scope.now) for each in conditions if isinstance(each, Condition)]
+    parts = [test.text for test in tests if isinstance(test, Contains) and len(test.text) >= 3]
+    if not (trigrams and parts):
+        return
+    ids = select(people.c.customer_id)
+    if scope.dialect == "postgresql":
+        like = (people.c.search.contains(part, autoescape=True) for part in parts)
+        mine = people.c.account_id == scope.account_id
+        yield Candidates(ids.where(mine, *clauses, *like), None, unique=True)
+        return
+    hits = table(SEARCH_TABLE, column("rowid"), column(SEARCH_TABLE))
+    quoted = " AND ".join('"' + part.replace('"', '""') + '"' for part in parts)
+    # From the hits to the people, never the other way round.
+    mine = unindexed(people.c.account_id) == scope.account_id
+    found = (mine, hits.c[SEARCH_TABLE].op("MATCH")(quoted))
+    joined = people.join(hits, hits.c.rowid == people.c.row_id)
+    yield Candidates(
+        ids.select_from(joined).where(*found, *clauses),
+        select(literal(1)).select_from(joined).where(*found),
+        unique=True,
+    )
 
 
 # About a membership

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.sql.questions.people import ACCOUNT, Reading, distinct, reading
 from tests.sql.questions.test_compile import having, normal
-from tinycrm_core.filters import EVERYBODY, Filter, Param, compile_matcher, parse
+from tinycrm_core.filters import (
+    EVERYBODY,
+    And,
+    Condition,
+    Filter,
+    Param,
+    compile_matcher,
+    parse,
+)
 from tinycrm_core.memory_query import param_value, sort_value
 from tinycrm_core.model import ABSENT, Customer, Json, Membership, Status
 from tinycrm_core.query import SORT_FIELDS, After, KeyValue, Query, Sort
@@ -169,6 +177,35 @@ def test_a_tally_of_few_people_reads_nobody_else(engine: sa.Engine) -> None:
         found = questions.tally(tx, parse("email^p1"), Param(("t",)), None, NOW)
         assert found == [(1, 1)]
         assert not any("tinycrm_param_values" in statement for statement, _ in sent)
+
+
+WORDS = (
+    ("alex", "chen"),
+    ("chen", "al"),
+    ("al", "ch"),
+    ('lex" and', "chen"),
+    ("alex", "or", "zoë"),
+    ("%%%", "alex"),
+    ("alex", "*"),
+)
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_several_words_are_looked_up_at_once(engine: sa.Engine, words: tuple[str, ...]) -> None:
+    """V9: all have to occur, and nothing in them is an operator of a search index."""
+    names = ("Alex Chen", "Chen Alexa", 'A"lex" AND Chen', "Alex", "Chen%%%alex", "Alex or Zoë")
+    people = [having({}, n, name=name) for n, name in enumerate(names)]
+    asked = And(tuple(Condition("words", "contains", word) for word in words))
+    holds = compile_matcher(asked, NOW)
+    expected = [each.id for each in people if holds(each)]
+    with reading(engine, people) as tx:
+        sent = statements(tx)
+        found, _ = questions.find(tx, Query(asked, Sort("email"), 50, NOW))
+        assert [each.id for each in found] == expected
+        assert questions.count(tx, asked, NOW) == len(expected)
+        if tx.dialect == "sqlite" and words == ("alex", "chen"):
+            parts = [value for _, values in sent for value in values]
+            assert '"alex" AND "chen"' in parts
 
 
 def test_a_walk_that_meets_nobody_ends_early(engine: sa.Engine) -> None:
