@@ -9,6 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from tinycrm_core import errors
 from tinycrm_core.apply import Answer
@@ -30,6 +31,12 @@ STATUSES: tuple[tuple[type[errors.TinyCRMError], int], ...] = (
     (errors.NotSupported, 422),
     (errors.StoreError, 503),
 )
+
+
+def path_below(scope: Scope) -> str:
+    """The path without the one that the server lives under."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def as_json(value: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -93,7 +100,7 @@ async def note_rejected(request: Request, status: int, code: str, message: str) 
     The owner is told more of a wrong key than whoever sent it.
     """
     keep = getattr(request.app.state, "keep_rejected", None)
-    path = request.url.path.removeprefix(request.scope.get("root_path", "").rstrip("/"))
+    path = path_below(request.scope)
     if keep is None or request.method != "POST" or not path.startswith("/v1/"):
         return
     call = f"{request.method} {path}"

@@ -15,7 +15,7 @@ from tinycrm_integrations.web.render import HEADERS
 from tinycrm_server.bodies import Refused
 from tinycrm_server.health import Metrics
 from tinycrm_server.rates import Rates, address
-from tinycrm_server.replies import refusal
+from tinycrm_server.replies import path_below, refusal
 
 log = logging.getLogger("tinycrm.server.access")
 
@@ -40,12 +40,6 @@ class Rooted:
                 path = self._root + path
             scope = {**scope, "root_path": self._root, "path": path}
         await self.app(scope, receive, send)
-
-
-def path_below(scope: Scope) -> str:
-    """The path without the one that the server lives under."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 class Watch:

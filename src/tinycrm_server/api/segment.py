@@ -26,7 +26,7 @@ from tinycrm_core.times import now
 from tinycrm_server.api.events import apply, read_event, read_sent
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import read_json
-from tinycrm_server.replies import as_json, problem_of
+from tinycrm_server.replies import as_json, path_below, problem_of
 from tinycrm_server.schemas import MAX_BATCH
 
 PREFIX = "/segment"
@@ -51,19 +51,13 @@ class SegmentCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through, or to the intake."""
-        if scope["type"] == "http" and _below(scope) in PATHS and (key := _write_key(scope)):
+        below = path_below(scope) if scope["type"] == "http" else ""
+        if below in PATHS and (key := _write_key(scope)):
             headers = [each for each in scope["headers"] if each[0] != b"authorization"]
             headers.append((b"authorization", b"Bearer " + key))
-            root = scope.get("root_path", "")
-            path = f"{root}{PREFIX}{_below(scope)}"
+            path = scope["path"].removesuffix(below) + PREFIX + below
             scope = {**scope, "path": path, "raw_path": path.encode(), "headers": headers}
         await self.app(scope, receive, send)
-
-
-def _below(scope: Scope) -> str:
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path.removeprefix(root)
 
 
 def _write_key(scope: Scope) -> bytes | None:
