@@ -192,7 +192,7 @@ class Questions:
         return key
 
     def _all(self, slugs: Slugs) -> Iterable[Customer]:
-        if list(slugs.items()) != list(self._slugs.items()):  # their order counts too
+        if slugs != self._slugs:
             self._views.clear()
             self._search_keys.clear()
             self._order = None
