@@ -148,6 +148,7 @@ def on_postgres(url: str) -> None:
     ours, raw = Ours(SQLStore(url)), RawPostgres(url)
     changing = people(changing=True)
     raw.write([next(changing) for _ in range(PEOPLE)])
+    raw.analyze()
     others = {
         "raw psycopg": lambda: raw.write([next(changing)]),
         "raw psycopg, one statement": lambda: raw.write_as_one([next(changing)]),
