@@ -48,8 +48,9 @@ class _Order:
 class Questions:
     """All people of an account as filters read them, made once and kept until they change.
 
-    So is the order of the last page that was not a first one: whoever reads all pages has each
-    person looked at once, not once for each page.
+    So is the order of the last page that was not a first one, or that was asked for twice before
+    anything changed: whoever reads all pages has each person looked at once, not once for each
+    page, and who filters again has nobody looked at behind the last hit.
     """
 
     _people: Mapping[UUID, CustomerState]
@@ -57,10 +58,12 @@ class Questions:
     _slugs: Slugs = field(default_factory=dict)
     _search_keys: dict[int, str] = field(default_factory=dict)
     _order: _Order | None = None
+    _asked: Sort | None = None
 
     def changed(self, before: CustomerState | None, after: CustomerState | None) -> None:
         """Tell that a person is new, different or gone."""
         person = after or before
+        self._asked = None
         view = self._views.pop(person.id, None) if person else None
         if view is not None:
             self._search_keys.pop(id(view), None)
@@ -69,10 +72,11 @@ class Questions:
 
     def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
         """One page, as `Transaction.find` promises."""
-        if query.after is None:
+        if query.after is None and query.sort != self._asked:
+            self._asked = query.sort
             found = self._first(query, slugs)
         else:
-            found = self._beyond(query, query.after, slugs)
+            found = self._walked(query, slugs)
         page = list(islice(found, query.limit + 1))
         after = None
         if len(page) > query.limit:
@@ -89,20 +93,21 @@ class Questions:
             for place in pick(query.limit + 1, groups[kind]):
                 yield kind, place
 
-    def _beyond(self, query: Query, after: After, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
-        """Those who match, from where a page ended."""
-        groups = self._ordered(query.sort, slugs)
+    def _walked(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
+        """Those who match, one after the other, from where a page ended."""
+        groups, after = self._ordered(query.sort, slugs), query.after
         holds = compile_matcher(query.filter, query.now, search_key=self._search_key)
-        kind, value = after.value or ("", 0)
+        kind, value = (after and after.value) or ("", 0)
         is_time = kind and query.sort.field in _PERSON_TIMES
-        last = (from_micros(cast(int, value)) if is_time else value, after.id.int)
-        for each in _KINDS[_KINDS.index(kind) :]:
+        for each in _KINDS if after is None else _KINDS[_KINDS.index(kind) :]:
             group = groups[each]
             start, end = 0, len(group)
-            if each == kind and query.sort.descending:
-                end = bisect_left(group, last, key=_key)
-            elif each == kind:
-                start = bisect_right(group, last, key=_key)
+            if after is not None and each == kind:
+                last = (from_micros(cast(int, value)) if is_time else value, after.id.int)
+                if query.sort.descending:
+                    end = bisect_left(group, last, key=_key)
+                else:
+                    start = bisect_right(group, last, key=_key)
             places = range(start, end)
             for number in reversed(places) if query.sort.descending else places:
                 if holds(self._views[group[number][2]]):

@@ -35,27 +35,47 @@ def filled(people: int = PEOPLE) -> TinyCRM:
     return crm
 
 
-def test_reading_everybody_looks_at_each_person_twice_at_most(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    crm = filled()
-    looks = 0
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Whom filters look at from now on."""
+    seen: list[Any] = []
     compile_matcher = memory_query.compile_matcher
 
     def counted(*args: Any, **options: Any) -> Callable[[Any], bool]:
         holds = compile_matcher(*args, **options)
 
         def look(customer: Any) -> bool:
-            nonlocal looks
-            looks += 1
+            seen.append(customer)
             return holds(customer)
 
         return look
 
     monkeypatch.setattr(memory_query, "compile_matcher", counted)
+    return seen
+
+
+def test_reading_everybody_looks_at_each_person_twice_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crm, seen = filled(), looks(monkeypatch)
     found = sum(1 for _ in crm.customers.stream("projects>=1 -status:churned"))
     assert found == PEOPLE  # six pages
-    assert looks <= 2 * PEOPLE + 10
+    assert len(seen) <= 2 * PEOPLE + 10
+
+
+def test_who_filters_again_has_nobody_looked_at_behind_the_last_hit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nothing changed in between: a change alone is not worth putting all in order."""
+    crm, seen = filled(), looks(monkeypatch)
+    first = [each.email for each in crm.customers.find("status:paid")]
+    assert len(seen) == PEOPLE
+    seen.clear()
+    assert [each.email for each in crm.customers.find("status:paid")] == first
+    assert len(seen) < PEOPLE // 4
+    crm.project("shop").identify("person1@example.com", status="paid")
+    seen.clear()
+    crm.customers.find("status:paid")
+    assert len(seen) == PEOPLE
 
 
 @pytest.mark.parametrize("sort", SORTS)
