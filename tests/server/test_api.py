@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.live import Live
 from tinycrm_core.keys import new_key
+from tinycrm_core.times import to_micros
 
 ALICE = {"email": "alice@example.com", "name": "Alice"}
 
@@ -197,6 +198,18 @@ def test_q_a_sender_with_a_wrong_clock_is_corrected(live: Live, ahead: timedelta
     stamps = {"at": (wrong - timedelta(minutes=30)).isoformat(), "sent_at": wrong.isoformat()}
     assert live.post("/v1/identify", {**ALICE, **stamps}).status == 200
     assert _near(_active(live), now - timedelta(minutes=30))
+
+
+def test_clocks_that_agree_are_left_alone(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was on its way for a moment says nothing of a clock: sent again it is the same event."""
+    received = datetime.now(UTC)
+    at = received - timedelta(minutes=30)
+    monkeypatch.setattr("tinycrm_server.api.events.now", lambda: to_micros(received, field="at"))
+    for delay in (0.1, 1.9):
+        sent_at = (received - timedelta(seconds=delay)).isoformat()
+        body = {**ALICE, "at": at.isoformat(), "sent_at": sent_at}
+        assert live.post("/v1/identify", body).status == 200
+        assert _active(live) == at
 
 
 def test_the_future_ends_at_the_arrival(live: Live) -> None:

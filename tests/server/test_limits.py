@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import threading
@@ -53,6 +54,22 @@ def test_r4_a_batch_counts_as_what_it_holds() -> None:
         assert crm.customers.count() == 8
 
 
+def test_r4_a_batch_of_segment_counts_too() -> None:
+    """R4: the other way in has the same limit."""
+    settings = Settings(rate_per_key="10/day", rate_per_address="")
+    with TinyCRM() as crm, serving(crm, settings=settings) as live:
+        keyed(live)
+        basic = base64.b64encode(f"{live.keys['shop']}:".encode()).decode()
+        calls = [{"type": "identify", "userId": f"p{n}@example.com"} for n in range(8)]
+
+        def send() -> int:
+            headers = {"Authorization": f"Basic {basic}"}
+            return live.post("/v1/batch", {"batch": calls}, key=None, headers=headers).status
+
+        assert [send(), send()] == [200, 429]
+        assert crm.customers.count() == 8
+
+
 def test_r4_an_address_is_limited_before_anything_is_read() -> None:
     """R4: also without a key; a header does not make it another one; health is always told."""
     settings = Settings(rate_per_key="", rate_per_address="4/hour")
@@ -91,8 +108,11 @@ def test_r5_what_is_remembered_of_keys_is_bounded() -> None:
         for n in range(MAX_REMEMBERED // 2 + 10):
             crm.projects.add(f"p{n}")
             for _ in range(2):
-                assert keys._look_up(crm.keys.create(f"p{n}").hash)
-        assert len(keys._found) <= MAX_REMEMBERED
+                caller = keys._look_up(crm.keys.create(f"p{n}").hash)
+                assert caller
+                keys._record(caller)
+        assert 0 < len(keys._found) <= MAX_REMEMBERED
+        assert 0 < len(keys._used) <= MAX_REMEMBERED
 
 
 def test_r5_counts_expire() -> None:
