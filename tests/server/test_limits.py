@@ -1,12 +1,10 @@
-"""R4, R5, R6: how much may be asked for, and that nothing grows with who asks."""
+"""R4, R5: how much may be asked for, and that nothing grows with who asks."""
 
 from __future__ import annotations
 
 import base64
-import os
 import random
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -137,26 +135,3 @@ def test_a_rate_is_refused_and_not_counted() -> None:
         rates.take("key", "a", cost=4)
     rates.take("key", "a", cost=3)
     rates.take("other", "a")
-
-
-def test_r6_descriptors_and_threads_do_not_grow(tmp_path: Path) -> None:
-    """R6: after as many connections again there are no more of either."""
-    descriptors = Path("/proc/self/fd")
-    if not descriptors.exists():
-        pytest.skip("this system does not list descriptors")
-    with TinyCRM(f"sqlite:///{tmp_path}/crm.db") as crm, serving(crm) as live:
-        keyed(live)
-
-        def round_() -> tuple[int, int]:
-            for n in range(150):
-                assert (
-                    live.post("/v1/identify", {"email": f"p{n}@example.com"}, key="shop").status
-                    == 200
-                )
-                live.ask("GET", "/nothing")
-            return len(os.listdir(descriptors)), threading.active_count()
-
-        round_()
-        first, second = round_(), round_()
-        assert second[0] <= first[0] + 10
-        assert second[1] <= first[1] + 5
