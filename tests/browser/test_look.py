@@ -13,6 +13,9 @@ SHIFTS = """() => new Promise(answer => {
         .observe({type: "layout-shift", buffered: true});
     setTimeout(() => answer(found.map(each => each.value).reduce((a, b) => a + b, 0)), 100);
 })"""
+UNSEEN = 0.01
+"""A tenth of what Core Web Vitals call good: parts of a pixel, where a page arrives in pieces."""
+
 WIDE = "/?cols=" + "".join(
     f"&cols={each}"
     for each in ("products", "seen", "created", "p.plan", "p.total_spend", "p.username", "p.id")
@@ -41,14 +44,14 @@ def test_nothing_moves_when_the_rest_of_a_page_arrives(visit: Visit, width: int)
         if path == "/overlap":
             expect(page.locator(".asks li")).to_have_count(6)
         moved[path] = shifted(page)
-    assert moved == dict.fromkeys(moved, 0)
+    assert {path: each for path, each in moved.items() if each > UNSEEN} == {}
 
 
 def test_a_shift_would_be_seen(visit: Visit) -> None:
     page = visit("/projects")
     shifted(page)
     page.evaluate("document.querySelector('main').style.paddingTop = '300px'")
-    assert shifted(page) > 0.01
+    assert shifted(page) > UNSEEN
 
 
 def test_the_next_page_begins_at_its_top(visit: Visit) -> None:
