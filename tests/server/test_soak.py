@@ -218,8 +218,8 @@ def test_r6_nothing_grows_with_the_calls(
 
 def judge(seen: list[tuple[int, Held]]) -> None:
     first, last = seen[0][1], seen[-1][1]
-    assert last.descriptors <= first.descriptors + 3, seen
-    assert last.threads <= first.threads + 3, seen
+    assert last.descriptors <= first.descriptors + 8, seen
+    assert last.threads <= first.threads + 8, seen
     slope, _ = statistics.linear_regression(
         [calls for calls, _ in seen], [each.memory for _, each in seen]
     )
