@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.delivery.faults import proxied
+from tests.delivery.faults import proxied, scripted
 from tests.server.live import Live
 from tinycrm_core import times
 from tinycrm_core.background import Background
@@ -118,3 +119,16 @@ def test_q16_a_wrong_clock_is_corrected_and_keeps_the_order(
     assert membership.last_active_at is not None
     assert abs(membership.last_active_at - datetime.now(UTC)) < timedelta(seconds=30)
     client.close()
+
+
+def test_q16_an_event_has_the_time_of_its_call_and_not_of_its_delivery() -> None:
+    with scripted() as server, TinyCRM(server.url, project="shop") as client:
+        client.queue = Background(client.transport, interval=60.0)
+        client.ping("ada@example.com")
+        time.sleep(0.5)
+        assert client.flush(20)
+    (seen,) = server.seen
+    at, sent = (datetime.fromisoformat(each) for each in (
+        seen.body["events"][0]["at"], seen.body["sent_at"]
+    ))  # fmt: skip
+    assert sent - at >= timedelta(seconds=0.4)
