@@ -22,7 +22,17 @@ from tinycrm_core.errors import (
 )
 from tinycrm_core.events import ChangeEmail, Identify, Ping
 from tinycrm_core.limits import Limits
-from tinycrm_core.model import ABSENT, Change, Customer, Membership, Page, Project, Result, Status
+from tinycrm_core.model import (
+    ABSENT,
+    Change,
+    Customer,
+    History,
+    Membership,
+    Page,
+    Project,
+    Result,
+    Status,
+)
 from tinycrm_core.previews import MergePreview
 from tinycrm_core.signals import customer_created, customers_merged, status_changed
 from tinycrm_core.store import Totals
@@ -37,6 +47,7 @@ __all__ = [
     "Conflict",
     "Customer",
     "Forgotten",
+    "History",
     "Identify",
     "InvalidEmail",
     "InvalidFilter",
