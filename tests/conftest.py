@@ -84,6 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("postgres")
         if "browser_type_launch_args" in fixtures:
             item.add_marker("browser")
+            # Two minutes are enough for what it computes, not for its turns on a busy machine.
+            item.add_marker(pytest.mark.timeout(360))
 
 
 @pytest.fixture

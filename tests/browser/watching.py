@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+PATIENCE = 60_000
+"""Milliseconds to wait for what is to come, however busy the machine is."""
+
+expect.set_options(timeout=PATIENCE)
 
 WATCH = """
     window.violations = [];
@@ -36,6 +41,7 @@ class Watched:
             java_script_enabled=script,
             **options,
         )
+        context.set_default_timeout(PATIENCE)
         if script:
             context.add_init_script(WATCH)
         page = context.new_page()
