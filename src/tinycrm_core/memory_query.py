@@ -25,10 +25,13 @@ from tinycrm_core.views import customer_view
 
 Slugs: TypeAlias = Mapping[int, str]
 Kind: TypeAlias = Literal["n", "t", ""]
-Place: TypeAlias = tuple[Any, int, UUID]
-"""Where somebody stands in an order: by the value, then by the id, which is there as itself too."""
+Place: TypeAlias = tuple[Any, int, Customer]
+"""Where somebody stands in an order: by the value, then by the id."""
 Groups: TypeAlias = dict[Kind, list[Place]]
 _KINDS: tuple[Kind, ...] = ("n", "t", "")
+_MOST_MOVED = 1000
+_GLANCE = 5000
+"""People looked at in order; where few of them match, all are quicker in no order."""
 _PERSON_TIMES: Mapping[str, Callable[[Customer], Any]] = {
     "seen": attrgetter("last_seen_at"),
     "created": attrgetter("created_at"),
@@ -69,21 +72,26 @@ class Questions:
             self._search_keys.pop(id(view), None)
         if person is not None and self._order is not None:
             self._order.moved.add(person.id)
+            if len(self._order.moved) > _MOST_MOVED:
+                self._order = None  # it would keep what is no longer true of them
 
     def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
         """One page, as `Transaction.find` promises."""
-        if query.after is None and query.sort != self._asked:
+        wanted = query.limit + 1
+        page: list[tuple[Kind, Place]] = []
+        if query.after is not None:
+            page = list(islice(self._walked(query, slugs), wanted))
+        elif query.sort == self._asked:
+            page = list(islice(self._walked(query, slugs, _GLANCE), wanted))
+        if query.after is None and len(page) < wanted:
             self._asked = query.sort
-            found = self._first(query, slugs)
-        else:
-            found = self._walked(query, slugs)
-        page = list(islice(found, query.limit + 1))
+            page = list(islice(self._first(query, slugs), wanted))
         after = None
         if len(page) > query.limit:
-            kind, (key, _, customer_id) = page[query.limit - 1]
+            kind, (key, _, customer) = page[query.limit - 1]
             key = to_micros(key) if kind and query.sort.field in _PERSON_TIMES else key
-            after = After((kind, key) if kind else None, customer_id)
-        return [self._people[each[2]] for _, each in page[: query.limit]], after
+            after = After((kind, key) if kind else None, customer.id)
+        return [self._people[each[2].id] for _, each in page[: query.limit]], after
 
     def _first(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
         """The first of those who match; nobody else has to be put in order."""
@@ -93,8 +101,10 @@ class Questions:
             for place in pick(query.limit + 1, groups[kind]):
                 yield kind, place
 
-    def _walked(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
-        """Those who match, one after the other, from where a page ended."""
+    def _walked(
+        self, query: Query, slugs: Slugs, most: int | None = None
+    ) -> Iterator[tuple[Kind, Place]]:
+        """Those who match, one after the other, from where a page ended, among so `most` people."""
         groups, after = self._ordered(query.sort, slugs), query.after
         holds = compile_matcher(query.filter, query.now, search_key=self._search_key)
         kind, value = (after and after.value) or ("", 0)
@@ -108,10 +118,13 @@ class Questions:
                     end = bisect_left(group, last, key=_key)
                 else:
                     start = bisect_right(group, last, key=_key)
-            places = range(start, end)
-            for number in reversed(places) if query.sort.descending else places:
-                if holds(self._views[group[number][2]]):
-                    yield each, group[number]
+            numbers = range(end - 1, start - 1, -1) if query.sort.descending else range(start, end)
+            for number in numbers[:most]:
+                place = group[number]
+                if holds(place[2]):
+                    yield each, place
+            if most is not None and len(numbers) > most:
+                return
 
     def _ordered(self, sort: Sort, slugs: Slugs) -> Groups:
         """Everybody in this order."""
@@ -124,7 +137,7 @@ class Questions:
             moved = (self._views[each] for each in order.moved if each in self._people)
             anew = _groups(moved, sort)
             for kind, group in order.groups.items():
-                group[:] = [each for each in group if each[2] not in order.moved] + anew[kind]
+                group[:] = [each for each in group if each[2].id not in order.moved] + anew[kind]
             order.moved.clear()
         else:
             return order.groups
@@ -291,16 +304,16 @@ def _by_value(customers: Iterable[Customer], sort: Sort) -> Groups:
     groups: Groups = {"n": [], "t": [], "": []}
     for customer in customers:
         kind, value = value_of(customer) or ("", 0)
-        groups[kind].append((value, customer.id.int, customer.id))
+        groups[kind].append((value, customer.id.int, customer))
     return groups
 
 
 def _by_time(customers: Iterable[Customer], time: Callable[[Customer], Any]) -> Groups:
     """The same for datetimes of the person, which compare as quickly as numbers."""
     people = list(customers)
-    timed = [(at, each.id.int, each.id) for each in people if (at := time(each)) is not None]
+    timed = [(at, each.id.int, each) for each in people if (at := time(each)) is not None]
     rest = (each for each in people if time(each) is None) if len(timed) < len(people) else ()
-    return {"n": timed, "t": [], "": [(0, each.id.int, each.id) for each in rest]}
+    return {"n": timed, "t": [], "": [(0, each.id.int, each) for each in rest]}
 
 
 def _key(place: Place) -> tuple[Any, int]:

@@ -79,6 +79,19 @@ def test_who_filters_again_has_nobody_looked_at_behind_the_last_hit(
 
 
 @pytest.mark.parametrize("sort", SORTS)
+def test_a_page_asked_for_again_is_the_same(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far the kept order is walked for it; later pages go on where it ends."""
+    crm = filled(300)
+    for tree in ("", "status:paid", "p.mrr:much", "name:-", "p.mrr:9 or name:-", "status:churned"):
+        first = crm.customers.find(tree, sort=sort, limit=9)
+        for most in (0, 3, 20, 5000):
+            monkeypatch.setattr(memory_query, "_GLANCE", most)
+            again = crm.customers.find(tree, sort=sort, limit=9)
+            assert [each.email for each in again] == [each.email for each in first], (tree, most)
+            assert again.next == first.next
+
+
+@pytest.mark.parametrize("sort", SORTS)
 def test_pages_go_on_where_people_change_in_between(sort: str) -> None:
     """What a page leaves to the next is what a fresh look at the same people finds."""
     crm, rng = filled(300), Random(sort)
