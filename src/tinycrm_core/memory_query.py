@@ -30,7 +30,7 @@ Place: TypeAlias = tuple[Any, int, Customer]
 Groups: TypeAlias = dict[Kind, list[Place]]
 _KINDS: tuple[Kind, ...] = ("n", "t", "")
 _MOST_MOVED = 1000
-_GLANCE = 5000
+_GLANCE = 2000
 """People looked at in order; where few of them match, all are quicker in no order."""
 _PERSON_TIMES: Mapping[str, Callable[[Customer], Any]] = {
     "seen": attrgetter("last_seen_at"),
