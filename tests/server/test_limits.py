@@ -135,3 +135,17 @@ def test_a_rate_is_refused_and_not_counted() -> None:
         rates.take("key", "a", cost=4)
     rates.take("key", "a", cost=3)
     rates.take("other", "a")
+
+
+def test_r3_a_file_of_an_owner_has_a_limit_too() -> None:
+    """R3: TINYCRM_MAX_UPLOAD and a mebibyte for the form around it, while it is read."""
+    with TinyCRM() as crm, serving(crm, settings=Settings(max_upload=2048)) as live:
+        kind = {"Content-Type": "multipart/form-data; boundary=x", "Sec-Fetch-Site": "same-origin"}
+        headers = {**live.session(), **kind}
+        head = (
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nemail\r\n'
+        )
+        for size, refused in ((100, False), (3_000_000, True)):
+            body = head + b"a" * size + b"\r\n--x--\r\n"
+            answer = live.ask("POST", "/import", body, headers=headers)
+            assert (answer.status == 413) is refused, (answer.status, answer.text[:200])

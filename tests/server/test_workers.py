@@ -9,12 +9,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.server.processes import Running, key_for, serve, until
 from tinycrm_core.client import TinyCRM
+from tinycrm_server import counts
 from tinycrm_server.bodies import Refused
 from tinycrm_server.counts import ROWS, FileStorage
 from tinycrm_server.owners.owners import Owners
@@ -101,10 +103,10 @@ def test_a_file_of_counts_is_bounded_and_forgets(tmp_path: Path) -> None:
     storage = FileStorage(f"file://{path}")
     size = path.stat().st_size
     for n in range(20_000):
-        assert storage.acquire_sliding_window_entry(f"name {n}", 1, 60)
+        assert storage.acquire_sliding_window_entry(f"name {n}", 1, 3600)
     assert path.stat().st_size == size
-    kept = sum(storage.get_sliding_window(f"name {n}", 60)[2] for n in range(20_000))
-    assert kept > 19_000
+    seen = [storage.get_sliding_window(f"name {n}", 3600) for n in range(20_000)]
+    assert sum(before + current for before, _, current, _ in seen) > 19_000
     for n in range(50 * ROWS):
         storage.incr(f"brief {n}", 0)
     assert sum(storage.get(f"brief {n}") for n in range(50 * ROWS)) == 0
@@ -114,6 +116,26 @@ def test_a_file_of_counts_is_bounded_and_forgets(tmp_path: Path) -> None:
     assert storage.get("one") == 5
     storage.clear("one")
     assert storage.get("one") == 0
+
+
+def test_r4_the_window_before_counts_by_what_is_left_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R4: there is no moment at which twice as much gets through."""
+    moment = 6000.0
+    monkeypatch.setattr(counts, "time", SimpleNamespace(time=lambda: moment))
+    storage = FileStorage(f"file://{tmp_path}/rates")
+
+    def taken() -> int:
+        return [storage.acquire_sliding_window_entry("a", 10, 60) for _ in range(20)].count(True)
+
+    assert taken() == 10
+    moment += 59
+    assert taken() == 0
+    moment += 31
+    assert taken() == 5
+    moment += 150
+    assert taken() == 10
 
 
 def test_a_storage_that_fails_stops_neither_calls_nor_counting(
