@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -116,6 +118,38 @@ def test_a_file_of_counts_is_bounded_and_forgets(tmp_path: Path) -> None:
     assert storage.get("one") == 5
     storage.clear("one")
     assert storage.get("one") == 0
+
+
+HITS = """
+import sys
+from tinycrm_server.counts import FileStorage
+storage = FileStorage(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+hits = [storage.acquire_sliding_window_entry("a", 10_000, 10**9) for _ in range(5_000)]
+print(hits.count(True))
+"""
+
+
+def test_r4_no_process_counts_past_another_one(tmp_path: Path) -> None:
+    """R4: of 20,000 hits of four processes in the same moment exactly 10,000 are let through."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", HITS, f"file://{tmp_path}/rates"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for each in started:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+    for each in started:
+        assert each.stdin
+        each.stdin.write("\n")
+        each.stdin.flush()
+    assert sum(int(each.communicate(timeout=100)[0]) for each in started) == 10_000
 
 
 def test_r4_the_window_before_counts_by_what_is_left_of_it(
