@@ -268,7 +268,7 @@ class Machine(RuleBasedStateMachine):
                 assert (found and found.email) == wanted
 
 
-@pytest.mark.timeout(900 if FULL else 120)
+@pytest.mark.timeout(1200 if FULL else 240)
 def test_three_backends_and_the_model_agree(
     memory_store: Any, sqlite_store: Any, postgres_store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
