@@ -29,7 +29,8 @@ def test_the_same_person_is_one_row_in_the_admin(portfolio: Portfolio, page: Pag
     page.fill("input[name=email]", ADA)
     page.fill("input[name=password1]", PASSWORD)
     page.get_by_role("button", name="Sign Up").click()
-    page.get_by_role("button", name="Write to me weekly").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Write to me weekly").click()
 
     page.goto(urls["shop"])
     page.get_by_role("link", name="Sign up").click()
@@ -37,7 +38,8 @@ def test_the_same_person_is_one_row_in_the_admin(portfolio: Portfolio, page: Pag
     page.fill("input[name=password]", PASSWORD)
     page.fill("input[name=password_confirm]", PASSWORD)
     page.locator("input[type=submit]").click()
-    page.get_by_role("button", name="Buy the pro plan").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Buy the pro plan").click()
 
     page.goto(urls["links"])
     page.fill("#register input[name=email]", ADA)
