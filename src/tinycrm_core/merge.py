@@ -186,7 +186,7 @@ def values_of(state: CustomerState) -> Iterator[tuple[Field, Json]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class FieldConflict:
     """A field in which people differ: `values` in their order, ABSENT for those without one.
 
     `result` is what stays; ABSENT where somebody removed it later than the others wrote it.
@@ -197,7 +197,7 @@ class Conflict:
     result: Json
 
 
-def conflicts(people: Sequence[CustomerState], merged: CustomerState) -> list[Conflict]:
+def conflicts(people: Sequence[CustomerState], merged: CustomerState) -> list[FieldConflict]:
     """Where a merge has to choose: the name, and on shared products status and params."""
     each_has = [dict(values_of(each)) for each in people]
     stays = dict(values_of(merged))
@@ -206,5 +206,5 @@ def conflicts(people: Sequence[CustomerState], merged: CustomerState) -> list[Co
         values = tuple(has.get(field, ABSENT) for has in each_has)
         given = [value for value in values if value is not ABSENT]
         if any(not same(given[0], value) for value in given):
-            found.append(Conflict(field, values, stays.get(field, ABSENT)))
+            found.append(FieldConflict(field, values, stays.get(field, ABSENT)))
     return found

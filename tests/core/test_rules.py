@@ -199,9 +199,13 @@ def test_nobody_parts_from_who_is_not_there() -> None:
 def test_conflicts_are_only_different_values_of_the_same_field() -> None:
     ann = told(None, name="A", status="paid", params={"same": 1, "k": 1, "mine": 1}, at=2)
     ben = told(None, BEN, name="A", status="trial", params={"same": 1, "k": 1.0}, at=1)
-    found = {each.field: (each.keep, each.absorb, each.kept) for each in merge.conflicts(ann, ben)}
-    assert found == {"status": ("paid", "trial", "paid"), "params.k": (1, 1.0, 1)}
-    assert merge.conflicts(ann, told(None, BEN, NEWS, status="free")) == []
+    found = merge.conflicts((ann, ben), merge.merge(ann, ben))
+    assert [(each.field, each.values, each.result) for each in found] == [
+        ((SHOP, "status"), ("paid", "trial"), "paid"),
+        ((SHOP, "params.k"), (1, 1.0), 1),
+    ]
+    cy = told(None, BEN, NEWS, status="free")
+    assert merge.conflicts((ann, cy), merge.merge(ann, cy)) == []
 
 
 def test_a_dropped_product_is_gone_from_every_strand() -> None:
