@@ -1,4 +1,4 @@
-"""D7: what a login tells and costs whoever guesses.
+"""D7, A3: what a login and a key tell and cost whoever guesses.
 
 TINYCRM_TEST_FULL=1 times 1,000 logins of each kind; otherwise there are enough to see a hash that
 is left out, while `test_owners.py` counts them.
@@ -10,6 +10,7 @@ import http.client
 import math
 import os
 import random
+import statistics
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import pytest
 
 from tests.server.live import Live, serving
 from tinycrm_core.client import TinyCRM
+from tinycrm_core.keys import new_key
 from tinycrm_server.owners.owners import Owners
 from tinycrm_server.owners.tables import Place
 from tinycrm_server.running import application
@@ -116,3 +118,30 @@ def test_d7_who_gets_in_begins_anew(tmp_path: Path) -> None:
                 body = urlencode({"email": ME, "password": password}).encode()
                 status = live.ask("POST", "/login", body, headers=FORM).status
                 assert status == (303 if password == PASSWORD else 401)
+
+
+def test_a3_unknown_and_revoked_keys_take_as_long() -> None:
+    """A3: in random order; what is slower on average must not tell one answer from the other."""
+    with TinyCRM() as crm, serving(crm, settings=Settings(rate_per_address="")) as live:
+        crm.projects.add("shop")
+        revoked = crm.keys.create("shop").secret
+        crm.keys.revoke(next(key.id for key, _ in crm.keys.list()))
+        connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
+
+        def took(kind: str) -> float:
+            # Another one each time, as a guesser would try.
+            secret = revoked if kind == "revoked" else new_key("proj").secret
+            headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+            started = time.perf_counter()
+            connection.request("POST", "/v1/ping", b'{"email": "a@example.com"}', headers)
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 401
+            return time.perf_counter() - started
+
+        times: dict[str, list[float]] = {"unknown": [], "revoked": []}
+        for kind in random.sample([*times] * 200, 400):
+            times[kind].append(took(kind))
+        connection.close()
+    low, high = sorted(statistics.quantiles(each, n=4) for each in times.values())
+    assert high[0] < low[2], "the middle halves of both do not overlap"
