@@ -40,9 +40,13 @@ def gunicorn(port: int, *options: str) -> list[str]:
 
 
 def uwsgi(port: int) -> list[str]:
-    return [program("uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--module", "site_wsgi",
+    found = program("uwsgi")
+    # As a script of Python it would reload into the Python that its environment was made from.
+    is_script = Path(found).read_bytes()[:2] == b"#!"
+    reloading = ["--binary-path", sys.executable] if is_script else []
+    return [found, "--http-socket", f"127.0.0.1:{port}", "--module", "site_wsgi",
             "--master", "--processes", "3", "--need-app", "--die-on-term", "--enable-threads",
-            "--py-call-uwsgi-fork-hooks"]  # fmt: skip
+            "--py-call-uwsgi-fork-hooks", *reloading]  # fmt: skip
 
 
 def uvicorn(port: int) -> list[str]:
