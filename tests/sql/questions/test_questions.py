@@ -279,8 +279,9 @@ CROWD = (
     "FROM generate_series(1, 20000) n",
     "INSERT INTO tinycrm_memberships (account_id, customer_id, project_id, status, status_at, "
     "params, params_at, joined_at) SELECT 7, md5(n::text)::uuid, 1, 'free', 0, "
-    "json_build_object('plan', 'p' || n, 'mrr', n, 'in', json_build_object('plan', n)), 0, n "
-    "FROM generate_series(1, 20000) n",
+    "json_build_object('plan', 'p' || n, 'mrr', n, 'in', json_build_object('plan', n)), 0, "
+    # In 2023, so that no condition but those on params is a rare one.
+    "1700000000000000 + n FROM generate_series(1, 20000) n",
 )
 
 
