@@ -49,15 +49,13 @@ from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import stored_path
 from tinycrm_core.sql.compile import (
     CUSTOMER_COLUMNS,
-    Clause,
-    Scope,
     compile_filter,
     customer_clause,
-    in_span,
     membership_clause,
     membership_clauses,
     unindexed,
 )
+from tinycrm_core.sql.scope import Clause, Scope, in_span
 from tinycrm_core.sql.tables import SEARCH_TABLE
 
 Rows: TypeAlias = Select[Any] | CompoundSelect[Any]

@@ -12,8 +12,9 @@ from tinycrm_core.filters import EVERYBODY, On, compile_membership
 from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import big_integer
-from tinycrm_core.sql.compile import Scope, membership_clauses
+from tinycrm_core.sql.compile import membership_clauses
 from tinycrm_core.sql.reading import Reading, scope_of
+from tinycrm_core.sql.scope import Scope
 from tinycrm_core.store import Combinations
 
 BITS = 62

@@ -6,9 +6,8 @@ A clause is true or false for everybody, never null, so that `Not` may stand aro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -34,7 +33,6 @@ from tinycrm_core.filters.values import (
     Counts,
     OneOf,
     Present,
-    Span,
     Starts,
     Test,
     Texts,
@@ -42,8 +40,7 @@ from tinycrm_core.filters.values import (
 )
 from tinycrm_core.sql import json_tests
 from tinycrm_core.sql.aliases import fresh
-
-Clause: TypeAlias = ColumnElement[bool]
+from tinycrm_core.sql.scope import Clause, Scope, in_span
 
 CUSTOMER_COLUMNS = {
     "email": "email_key",
@@ -54,24 +51,6 @@ CUSTOMER_COLUMNS = {
     "projects": "project_count",
 }
 MEMBERSHIP_COLUMNS = {"status": "status", "joined": "joined_at", "active": "last_active_at"}
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a filter is compiled for: one account of one database, at one time.
-
-    `tables` has `customers`, `memberships` and `param_values`; `projects` maps slugs to ids.
-    With `fenced`, the planner has to test person by person: it may neither turn an `On` into a
-    join nor leave the index on the customers' column `along` for that of a condition.
-    """
-
-    tables: Any
-    dialect: str
-    account_id: int
-    projects: Mapping[str, int]
-    now: int
-    fenced: bool = False
-    along: str = ""
 
 
 def compile_filter(filter: Filter, scope: Scope, customers: FromClause | None = None) -> Clause:
@@ -216,17 +195,6 @@ def starts(text: ColumnElement[Any], start: str, dialect: str) -> Clause:
         return func.substr(text, 1, len(start)) == start
     begins: Clause = func.starts_with(text, literal(start, Text))
     return begins
-
-
-def in_span(column: ColumnElement[Any], span: Span) -> Clause:
-    """Whether a time is inside the half-open span."""
-    first, after = span
-    clauses: list[Clause] = [column.is_not(None)] if first is None and after is None else []
-    if first is not None:
-        clauses.append(column >= literal(first, BigInteger))
-    if after is not None:
-        clauses.append(column < literal(after, BigInteger))
-    return and_(*clauses)
 
 
 def _between(column: ColumnElement[Any], low: int | None, high: int | None) -> Clause:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -50,9 +50,7 @@ from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_TEXT
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import stored_path
-
-if TYPE_CHECKING:
-    from tinycrm_core.sql.compile import Clause, Scope
+from tinycrm_core.sql.scope import Clause, Scope, in_span
 
 _TEXT_ARRAY = ARRAY(Text)
 _EPOCH = date(1970, 1, 1)
@@ -110,8 +108,6 @@ def value_at(path: Sequence[str], dialect: str, memberships: FromClause) -> Json
 def _has_instant(
     path: Sequence[str], spans: Sequence[Span], scope: Scope, memberships: FromClause
 ) -> Clause:
-    from tinycrm_core.sql.compile import in_span
-
     values = fresh(scope.tables.param_values)
     inside = select(values.c.customer_id, values.c.project_id).where(
         values.c.account_id == scope.account_id,

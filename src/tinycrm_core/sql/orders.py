@@ -19,8 +19,9 @@ from tinycrm_core.params import param_path
 from tinycrm_core.query import SORT_FIELDS, After, Sort
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.columns import Ident, Number, stored_path
-from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, MEMBERSHIP_COLUMNS, Clause, Scope, nobody
+from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, MEMBERSHIP_COLUMNS, nobody
 from tinycrm_core.sql.json_tests import value_at
+from tinycrm_core.sql.scope import Clause, Scope
 
 Column: TypeAlias = ColumnElement[Any]
 Tag: TypeAlias = Literal["n", "t"] | None

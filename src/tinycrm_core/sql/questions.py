@@ -20,9 +20,10 @@ from tinycrm_core.query import After, KeyValue, Query, Sort
 from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import Candidates, distinct_ids, is_search
-from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, Clause, compile_filter, customer_clause
+from tinycrm_core.sql.compile import CUSTOMER_COLUMNS, compile_filter, customer_clause
 from tinycrm_core.sql.orders import PHASES, Column, Order, Stream, Tag
 from tinycrm_core.sql.reading import MANY, Reading, candidates_of, scope_of
+from tinycrm_core.sql.scope import Clause
 from tinycrm_core.sql.totals import aggregate, asks_customers, count, tally
 from tinycrm_core.state import CustomerState
 

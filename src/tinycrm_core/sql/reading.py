@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tinycrm_core.filters import Filter
 from tinycrm_core.sql.candidates import Candidates, Rows, cheapest, counted
-from tinycrm_core.sql.compile import Scope
+from tinycrm_core.sql.scope import Scope
 from tinycrm_core.state import CustomerState, ProjectState
 
 MANY = 100_000

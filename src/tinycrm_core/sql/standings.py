@@ -17,8 +17,8 @@ from tinycrm_core.filters.conditions import STATUSES
 from tinycrm_core.filters.match import compile_matcher
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import Candidates
-from tinycrm_core.sql.compile import Scope
 from tinycrm_core.sql.reading import Reading
+from tinycrm_core.sql.scope import Scope
 from tinycrm_core.state import MembershipState
 
 LONGEST = 1000

@@ -20,9 +20,10 @@ from tinycrm_core.sql import standings
 from tinycrm_core.sql.aliases import fresh
 from tinycrm_core.sql.candidates import distinct_ids
 from tinycrm_core.sql.columns import stored_path
-from tinycrm_core.sql.compile import Clause, Scope, compile_filter
+from tinycrm_core.sql.compile import compile_filter
 from tinycrm_core.sql.json_tests import value_at
 from tinycrm_core.sql.reading import MANY, Reading, candidates_of, scope_of
+from tinycrm_core.sql.scope import Clause, Scope
 from tinycrm_core.store import Tally, Totals
 
 FEW = 4_000

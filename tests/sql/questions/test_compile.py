@@ -28,7 +28,8 @@ from tinycrm_core.filters import (
     parse,
 )
 from tinycrm_core.model import Customer, Membership, Status
-from tinycrm_core.sql.compile import Scope, compile_filter
+from tinycrm_core.sql.compile import compile_filter
+from tinycrm_core.sql.scope import Scope
 
 NOW = strategies.NOW
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
