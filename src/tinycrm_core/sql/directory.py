@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -25,7 +26,7 @@ from tinycrm_core.sql.tables import Tables
 from tinycrm_core.state import BatchState, Entry, KeyState, MergeState, SegmentState
 
 
-class Directory:
+class Directory(ABC):
     """The part of a transaction that is about small tables; each statement names the account."""
 
     account_id: int
@@ -33,9 +34,9 @@ class Directory:
     dialect: str
 
     @property
+    @abstractmethod
     def connection(self) -> Connection:
         """The connection, on which everything put off has run."""
-        raise NotImplementedError  # the whole transaction has it
 
     def _run(self, statement: Executable) -> CursorResult[Any]:
         return self.connection.execute(statement)
