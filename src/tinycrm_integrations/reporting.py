@@ -176,15 +176,16 @@ class Reporter:
             start(run)
 
     def _erase(self, email: str) -> None:
-        forget = self._on_delete == "forget"
-        for pause in PAUSES:
+        """Delete, with pauses while the database cannot be used; nobody waits for this thread."""
+        for pause in (*PAUSES, None):
             try:
-                self.crm.customers.delete(email, forget=forget)
+                self.crm.customers.delete(email, forget=self._on_delete == "forget")
             except StoreError:
+                if pause is None:
+                    raise
                 time.sleep(pause)
             else:
                 return
-        self.crm.customers.delete(email, forget=forget)
 
 
 def _is_expired(user: Any) -> bool:
