@@ -54,7 +54,8 @@ class Account:
             except Retry:
                 if attempt == ATTEMPTS:
                     raise
-                # At random, so that two in each other's way part: up to 40, 80, then 160 ms.
+                # The database says when it is too late, not when to come back. At random, so that
+                # two in each other's way part: up to 40, 80, then 160 ms.
                 time.sleep(_chance.uniform(0, 0.02 * 2**attempt))
                 attempt += 1
 

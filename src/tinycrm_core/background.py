@@ -200,7 +200,8 @@ class Background:
             while not self._settled(line, goal, last):
                 if not line.running or (end is not None and time.monotonic() >= end):
                     return False
-                # Looked at again and again: a lock to wait on could be left held by a fork.
+                # Looked at again and again: a lock to wait on could be held by another thread at
+                # the moment of a fork, and in the child nobody would ever release it.
                 time.sleep(0.005)
             return line.refused + line.failed == lost
         finally:
@@ -354,7 +355,7 @@ class Background:
     def _wait(self, line: Line, end: float) -> None:
         if line.thread is not threading.current_thread():
             while line.running and time.monotonic() < end:
-                time.sleep(0.005)  # no lock to wait on, as in flush
+                time.sleep(0.005)  # for the reason that flush has: a fork may leave a lock held
         with line.lock:
             if not line.closed:  # what comes after the end of a process may still be sent
                 line.closing, line.leave_by = False, None

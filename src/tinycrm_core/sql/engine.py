@@ -207,4 +207,4 @@ def _use_wal(connection: sqlite3.Connection) -> None:
                 return
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
-            time.sleep(0.005)
+            time.sleep(0.005)  # busy_timeout does not cover this statement, so we wait ourselves

@@ -114,7 +114,7 @@ def _took(lock: int) -> bool:
     for _ in range(20):
         if _locked(lock):
             return True
-        time.sleep(0.01)
+        time.sleep(0.01)  # to wait inside flock would hold up the request behind a running job
     return False
 
 
