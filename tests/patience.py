@@ -10,10 +10,10 @@ T = TypeVar("T")
 PATIENCE = 60.0
 
 
-def eventually(look: Callable[[], T]) -> T:
+def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
     """What `look` answers once it is true; what is queued takes its time."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
+        time.sleep(0.01)  # what is looked at may be a process or a file, which wake nobody
     return found

@@ -25,7 +25,7 @@ from tinycrm_integrations.web.pages.importing_jobs import Job, start
 def work(tell):
     tell(rows=7)
     print("at it", flush=True)
-    time.sleep(60)
+    time.sleep(60)  # until it is killed
 start(Job(Path(sys.argv[1]), "run"), work).join()
 """
 
@@ -58,14 +58,16 @@ def test_of_many_starts_one_begins(tmp_path: Path) -> None:
         return {}
 
     job = Job(tmp_path, "run")
-    askers = [threading.Thread(target=start, args=(job, work)) for _ in range(5)]
+    started: list[threading.Thread | None] = []
+    askers = [threading.Thread(target=lambda: started.append(start(job, work))) for _ in range(5)]
     for each in askers:
         each.start()
     for each in askers:
         each.join()
     go.set()
-    while job.is_alive():
-        time.sleep(0.01)
+    (thread,) = filter(None, started)
+    thread.join(20)
+    assert not job.is_alive()
     assert begun == [1]
 
 

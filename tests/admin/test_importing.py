@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import re
-import time
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from tests.admin.conftest import Answer, Browser
+from tests.patience import eventually
 from tinycrm_core.client import TinyCRM
 from tinycrm_integrations.web.admin import Admin
 from tinycrm_integrations.web.http import Upload
@@ -45,12 +45,14 @@ def looked(admin: Browser, content: bytes | str, name: str = "people.csv", **for
 
 def settled(admin: Browser, address: str) -> Answer:
     """The page once its job has ended."""
-    for _ in range(600):
+
+    def ended() -> Answer | None:
         page = admin.get(address)
-        if 'class="wait"' not in page.text:
-            return page
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
+        return None if 'class="wait"' in page.text else page
+
+    found = eventually(ended, 30)
+    assert found is not None
+    return found
 
 
 def fields(page: Answer) -> dict[str, str]:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from tests.delivery.faults import KEY, accepted, refused, refusing, scripted, silent, swallowing
 from tests.loops import finish
+from tests.patience import eventually
 from tinycrm_core import InvalidInput, InvalidParams, Stats, TinyCRM, TinyCRMError
 from tinycrm_core import background as module
 from tinycrm_core.background import Background
@@ -394,10 +395,7 @@ def test_the_thread_starts_late_and_ends_when_there_is_nothing_to_do() -> None:
     for _ in range(3):
         crm.identify(f"p{random.random()}@example.com")
         assert crm.flush()
-        end = time.monotonic() + 20
-        while line.running and time.monotonic() < end:
-            time.sleep(0.01)
-        assert not line.running
+        eventually(lambda: not line.running, 20)
         assert line.thread is None
     assert crm.stats().delivered == 3
     crm.close()

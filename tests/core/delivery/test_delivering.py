@@ -19,6 +19,7 @@ import pytest
 
 from tests.core.delivery.test_calls import transport_to
 from tests.delivery.faults import accepted, refused, refusing, scripted
+from tests.patience import eventually
 from tinycrm_core import Identify, Stats, TinyCRM, TinyCRMError
 from tinycrm_core import delivery as module
 from tinycrm_core.background import Background
@@ -117,7 +118,7 @@ def test_q9_an_outage_costs_a_client_few_requests(monkeypatch: pytest.MonkeyPatc
         while time.monotonic() < end:
             for queue in queues:
                 queue.ping("shop", "ada@example.com")
-            time.sleep(0.001)
+            time.sleep(0.001)  # or the callers keep the interpreter from the threads under test
         for queue in queues:
             queue.close(0)
         assert len(server.seen) <= len(pauses) + 2 * len(queues)
@@ -297,10 +298,7 @@ def test_q20_clients_do_not_mix_and_do_not_stay() -> None:
         lines = [queue._line() for queue in queues]
         assert not any(line.running for line in lines)
         del queues, queue, threads, thread
-        end = time.monotonic() + 20
-        while any(each() for each in dead) and time.monotonic() < end:
-            time.sleep(0.02)
-        assert [each() for each in dead] == [None] * 3
+        eventually(lambda: [each() for each in dead] == [None] * 3, 20)
 
 
 def test_several_products_in_one_queue_reach_their_own() -> None:
@@ -334,9 +332,7 @@ def test_events_wait_for_company_but_not_for_long() -> None:
         queue = Background(transport_to(server.port), interval=0.3)
         for number in range(40):
             queue.ping("shop", f"p{number}@example.com")
-        end = time.monotonic() + 20
-        while queue.stats().waiting and time.monotonic() < end:
-            time.sleep(0.01)
+        eventually(lambda: not queue.stats().waiting, 20)
         assert queue.stats().delivered == 40
         assert len(server.seen) == 1
         queue.close()

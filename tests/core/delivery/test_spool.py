@@ -15,6 +15,7 @@ import pytest
 
 from tests.core.delivery.test_calls import transport_to
 from tests.delivery.faults import accepted, refused, scripted
+from tests.patience import eventually
 from tinycrm_core import Stats, TinyCRM
 from tinycrm_core import delivery as module
 from tinycrm_core.background import Background
@@ -79,9 +80,7 @@ def test_an_outage_longer_than_all_retries_loses_nothing(path: Path) -> None:
         crm = TinyCRM(server.url, project="shop", spool=path)
         for number in range(1200):
             crm.ping(f"p{number}@example.com")
-        end = time.monotonic() + 30
-        while len(server.seen) < 30 and time.monotonic() < end:
-            time.sleep(0.01)
+        eventually(lambda: len(server.seen) >= 30, 30)
         assert crm.stats().delivered == crm.stats().failed == 0
         down = False
         assert crm.flush(30)
@@ -166,7 +165,7 @@ def test_the_rows_of_one_that_died_are_free_after_its_lease(path: Path) -> None:
     assert dead.claim(["there"], 1, 100)
     dead.close()
     assert alive.claim(["there"], 1, 100) == []
-    time.sleep(0.4)
+    time.sleep(0.4)  # the promise is about the clock
     assert len(alive.claim(["there"], 1, 100)) == 1
     alive.close()
 
@@ -303,10 +302,8 @@ def test_rows_that_another_process_has_hold_nobody_up(path: Path) -> None:
         assert other.claim(queue._destinations, 1, 1000)
         for number in range(4):
             queue.ping("shop", f"p{number}@example.com")
-            end = time.monotonic() + 4  # less than the pause between two looks at the file
-            while len(server.emails) <= number and time.monotonic() < end:
-                time.sleep(0.01)
-            assert len(server.emails) == number + 1
+            # Less than the pause between two looks at the file.
+            eventually(lambda: len(server.emails) == number + 1, 4)  # noqa: B023 - called at once
         assert queue.flush(0.3) is False
         assert queue._line().running
         queue.close(0)
