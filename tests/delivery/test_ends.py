@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +129,6 @@ def test_q18_gevent_before_or_after_the_import() -> None:
         with scripted() as server:
             run(code, server.url)
             assert len(set(server.emails)) == 101, lines
-
-
-def until(condition: Callable[[], bool], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 STAY = (

@@ -17,6 +17,7 @@ import pytest
 
 from tests.delivery.faults import scripted
 from tests.delivery.processes import environment
+from tests.patience import eventually
 from tests.programs import program
 
 APP = """
@@ -131,9 +132,7 @@ def test_q4_uwsgi(options: list[str], tmp_path: Path) -> None:
             wait_for(port, tmp_path)
             visited(port, 90)
             # Sent while the host lives: its interval is a fifth of a second.
-            end = time.monotonic() + 30
-            while len(server.emails) < 90 and time.monotonic() < end:
-                time.sleep(0.05)
+            eventually(lambda: len(server.emails) >= 90, 30)
             process.send_signal(signal.SIGTERM)
         found = Counter(each for each in server.emails if each.startswith("p"))
         assert found == Counter(f"p{n}@example.com" for n in range(90))
