@@ -7,7 +7,7 @@ writing side.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, cast
 from uuid import UUID
@@ -169,13 +169,15 @@ def _change(
     state, owner = found.get(event.email), found.get(event.new)
     if state is None:
         return False
-    if owner is not None and owner.id == state.id and event.email != state.email:
-        return True  # changed before, and perhaps once more since
-    at = context.now if event.at is None else cast(int, event.at)
-    if owner is not None and owner.id != state.id and not event.merge and owner.created_at < at:
-        return False
+    if owner is not None and owner.id == state.id:
+        if event.email != state.email:
+            return True  # changed before, and perhaps once more since
+    elif owner is not None and not event.merge:
+        at = context.now if event.at is None else cast(int, event.at)
+        if owner.created_at < at:
+            return False
     try:
-        merged = change_email(tx, event.email, event.new, now=context.now, via=context.via)
+        merged = _readdress(tx, found, event.email, event.new, now=context.now, via=context.via)
     except Forgotten as error:
         return error
     if merged is not None:
@@ -238,6 +240,13 @@ def change_email(tx: Transaction, old: str, new: str, *, now: int, via: str) -> 
     found = tx.load((old, new))
     if old not in found:
         raise NotFound("old: nobody here has this address", field="old")
+    return _readdress(tx, found, old, new, now=now, via=via)
+
+
+def _readdress(
+    tx: Transaction, found: Mapping[str, CustomerState], old: str, new: str, *, now: int, via: str
+) -> MergeState | None:
+    """The same for people who are loaded, the owner of `new` too if there is one."""
     state = found[old]
     if new in found and found[new].id != state.id:
         return merge_customers(tx, (new, old), now=now, via=via)[0]
