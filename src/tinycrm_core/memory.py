@@ -24,7 +24,7 @@ from tinycrm_core.memory_query import Questions
 from tinycrm_core.merge import drop_project
 from tinycrm_core.model import Json
 from tinycrm_core.params import kind_of, param_instant, walk
-from tinycrm_core.query import After, Query
+from tinycrm_core.query import WHOLE_HISTORY, After, HistoryQuery, Query
 from tinycrm_core.state import (
     BatchState,
     CustomerState,
@@ -237,25 +237,17 @@ class MemoryTransaction:
         return {project.id: project.slug for project in self.projects()}
 
     # What surrounds people --------------------------------------------------------------------
-    def history(
-        self,
-        customer_id: UUID,
-        *,
-        limit: int | None = None,
-        after: tuple[int, UUID] | None = None,
-        project_id: int | None = None,
-        kind: str | None = None,
-    ) -> list[Entry]:
-        until = None if after is None else (after[0], after[1].bytes)
+    def history(self, customer_id: UUID, query: HistoryQuery = WHOLE_HISTORY) -> list[Entry]:
+        until = None if query.after is None else (query.after[0], query.after[1].bytes)
         found = [
             ((each.at, entry_id), each)
             for entry_id, each in self._account.history.get(customer_id, {}).items()
-            if project_id in (None, each.project_id)
-            and kind in (None, each.kind)
+            if query.project_id in (None, each.project_id)
+            and query.kind in (None, each.kind)
             and (until is None or (each.at, entry_id) < until)
         ]
         found.sort(key=itemgetter(0), reverse=True)
-        return [each.entry(customer_id, entry_id) for (_, entry_id), each in found[:limit]]
+        return [each.entry(customer_id, entry_id) for (_, entry_id), each in found[: query.limit]]
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:
         moving = set(strands)

@@ -25,9 +25,9 @@ from tinycrm_core.views import customer_view
 
 Slugs: TypeAlias = Mapping[int, str]
 Kind: TypeAlias = Literal["n", "t", ""]
-Place: TypeAlias = tuple[Any, int, Customer]
+Ranked: TypeAlias = tuple[Any, int, Customer]
 """Where somebody stands in an order: by the value, then by the id."""
-Groups: TypeAlias = dict[Kind, list[Place]]
+Groups: TypeAlias = dict[Kind, list[Ranked]]
 _KINDS: tuple[Kind, ...] = ("n", "t", "")
 _MOST_MOVED = 1000
 _GLANCE = 2000
@@ -78,7 +78,7 @@ class Questions:
     def find(self, query: Query, slugs: Slugs) -> tuple[list[CustomerState], After | None]:
         """One page, as `Transaction.find` promises."""
         wanted = query.limit + 1
-        page: list[tuple[Kind, Place]] = []
+        page: list[tuple[Kind, Ranked]] = []
         if query.after is not None:
             page = list(islice(self._walked(query, slugs), wanted))
         elif query.sort == self._asked:
@@ -93,7 +93,7 @@ class Questions:
             after = After((kind, key) if kind else None, customer.id)
         return [self._people[each[2].id] for _, each in page[: query.limit]], after
 
-    def _first(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Place]]:
+    def _first(self, query: Query, slugs: Slugs) -> Iterator[tuple[Kind, Ranked]]:
         """The first of those who match; nobody else has to be put in order."""
         groups = _groups(self._matching(query.filter, query.now, slugs), query.sort)
         pick = heapq.nlargest if query.sort.descending else heapq.nsmallest
@@ -103,7 +103,7 @@ class Questions:
 
     def _walked(
         self, query: Query, slugs: Slugs, most: int | None = None
-    ) -> Iterator[tuple[Kind, Place]]:
+    ) -> Iterator[tuple[Kind, Ranked]]:
         """Those who match, one after the other, from where a page ended, among so `most` people."""
         groups, after = self._ordered(query.sort, slugs), query.after
         holds = compile_matcher(query.filter, query.now, search_key=self._search_key)
@@ -316,5 +316,5 @@ def _by_time(customers: Iterable[Customer], time: Callable[[Customer], Any]) -> 
     return {"n": timed, "t": [], "": [(0, each.id.int, each) for each in rest]}
 
 
-def _key(place: Place) -> tuple[Any, int]:
+def _key(place: Ranked) -> tuple[Any, int]:
     return place[:2]

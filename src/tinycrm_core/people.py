@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,15 +15,14 @@ from tinycrm_core.filters import EVERYBODY, Filter, On
 from tinycrm_core.joining import merge_customers, require, require_apart, undo_merge
 from tinycrm_core.model import Change, Customer, History, Json, Page
 from tinycrm_core.previews import Choices, MergePreview, chosen_values, everybody, preview
-from tinycrm_core.query import MAX_LIMIT, After, Query
+from tinycrm_core.query import MAX_LIMIT, After, EntryKey, HistoryQuery, Query
 from tinycrm_core.query_text import (
     FilterLike,
-    Place,
     read_cursor,
+    read_entry_key,
     read_filter,
     read_limit,
     read_param,
-    read_place,
     read_sort,
     write_cursor,
 )
@@ -149,14 +149,14 @@ class Customers:
         `after` is the `next` of the page before; `limit` is at most 500. Raises NotFound, or
         InvalidFilter for an unknown product.
         """
-        address, size, place = canonical(email), read_limit(limit), read_place(after)
+        address, size, place = canonical(email), read_limit(limit), read_entry_key(after)
 
         def work(tx: Transaction) -> History:
             (state,) = require(tx, address, lock=False)
             slugs = _slugs(tx)
             known = _known(tx, project)
             project_id = next((key for key, slug in slugs.items() if slug == known), None)
-            return _page(tx, state.id, slugs, size, place, project_id, kind)
+            return _page(tx, state.id, slugs, size, HistoryQuery(size + 1, place, project_id, kind))
 
         return self._account.read(work)
 
@@ -315,27 +315,18 @@ def _known(tx: Transaction, project: str | None) -> str | None:
 
 
 def _page(
-    tx: Transaction,
-    customer_id: UUID,
-    slugs: Mapping[int, str],
-    size: int,
-    place: Place | None,
-    project_id: int | None,
-    kind: str | None,
+    tx: Transaction, customer_id: UUID, slugs: Mapping[int, str], size: int, asked: HistoryQuery
 ) -> History:
     """A page of the history; entries that only undoing an import reads are passed over."""
-    found: list[tuple[Place, Change]] = []
-    wanted = size + 1
+    found: list[tuple[EntryKey, Change]] = []
     while len(found) <= size:
-        entries = tx.history(
-            customer_id, limit=wanted, after=place, project_id=project_id, kind=kind
-        )
-        for entry in entries:
-            place = entry.at, entry.id
-            if (view := change_view(entry, slugs)) is not None:
-                found.append((place, view))
-        if len(entries) < wanted:
+        entries = tx.history(customer_id, asked)
+        keys = [(entry.at, entry.id) for entry in entries]
+        views = (change_view(entry, slugs) for entry in entries)
+        found += [(key, view) for key, view in zip(keys, views, strict=True) if view is not None]
+        if len(entries) <= size:
             break
+        asked = replace(asked, after=keys[-1])
     page = History(view for _, view in found[:size])
     if len(found) > size:
         at, entry_id = found[size - 1][0]

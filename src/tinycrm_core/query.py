@@ -55,3 +55,20 @@ class Query:
     limit: int
     now: int
     after: After | None = None
+
+
+EntryKey: TypeAlias = tuple[int, UUID]
+"""What orders a history: when an entry was recorded, in microseconds, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """At most `limit` entries older than `after`, of one product, of one kind; None is no bound."""
+
+    limit: int | None = None
+    after: EntryKey | None = None
+    project_id: int | None = None
+    kind: str | None = None
+
+
+WHOLE_HISTORY = HistoryQuery()

@@ -23,13 +23,10 @@ from tinycrm_core.filters import (
     normalise,
     parse,
 )
-from tinycrm_core.query import MAX_LIMIT, SORT_FIELDS, After, Sort
+from tinycrm_core.query import MAX_LIMIT, SORT_FIELDS, After, EntryKey, Sort
 
 FilterLike: TypeAlias = str | Filter | Sequence[tuple[str, str]]
 """A filter as text, as a tree, or as the pairs of a query string."""
-
-Place: TypeAlias = tuple[int, UUID]
-"""An entry of a history: when it was recorded, in microseconds, and its id."""
 
 MEMBERSHIP_SORTS = ("joined", "active")
 
@@ -135,7 +132,7 @@ def read_cursor(cursor: str | None) -> After | None:
     return after
 
 
-def read_place(cursor: str | None) -> Place | None:
+def read_entry_key(cursor: str | None) -> EntryKey | None:
     """Where a page of the history ended. Raises InvalidFilter."""
     after = read_cursor(cursor)
     if after is None:

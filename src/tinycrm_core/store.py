@@ -15,7 +15,7 @@ from uuid import UUID
 
 from tinycrm_core.filters import Filter, On, Param
 from tinycrm_core.model import Json
-from tinycrm_core.query import After, Query
+from tinycrm_core.query import WHOLE_HISTORY, After, HistoryQuery, Query
 from tinycrm_core.state import (
     BatchState,
     CustomerState,
@@ -120,20 +120,8 @@ class Transaction(Protocol):
         ...
 
     # What surrounds people --------------------------------------------------------------------
-    def history(
-        self,
-        customer_id: UUID,
-        *,
-        limit: int | None = None,
-        after: tuple[int, UUID] | None = None,
-        project_id: int | None = None,
-        kind: str | None = None,
-    ) -> list[Entry]:
-        """What is recorded of a person, newest first: by `at`, then id.
-
-        `after` is `at` and id of an entry: only what is older comes. `project_id` and `kind` leave
-        out the entries of others.
-        """
+    def history(self, customer_id: UUID, query: HistoryQuery = WHOLE_HISTORY) -> list[Entry]:
+        """What is recorded of a person, newest first: by `at`, then id."""
         ...
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tinycrm_core.query import WHOLE_HISTORY, HistoryQuery
 from tinycrm_core.sql.tables import Tables
 from tinycrm_core.state import BatchState, Entry, KeyState, MergeState, SegmentState
 
@@ -57,27 +58,19 @@ class Directory(ABC):
         return table.c.account_id == self.account_id
 
     # History --------------------------------------------------------------------------------
-    def history(
-        self,
-        customer_id: UUID,
-        *,
-        limit: int | None = None,
-        after: tuple[int, UUID] | None = None,
-        project_id: int | None = None,
-        kind: str | None = None,
-    ) -> list[Entry]:
+    def history(self, customer_id: UUID, query: HistoryQuery = WHOLE_HISTORY) -> list[Entry]:
         table = self.tables.history
-        query = select(table).where(self._mine(table), table.c.customer_id == customer_id)
-        if after is not None:
-            at, entry_id = after
+        rows = select(table).where(self._mine(table), table.c.customer_id == customer_id)
+        if query.after is not None:
+            at, entry_id = query.after
             older = and_(table.c.at == at, table.c.entry_id < entry_id)
-            query = query.where(or_(table.c.at < at, older))
-        if project_id is not None:
-            query = query.where(table.c.project_id == project_id)
-        if kind is not None:
-            query = query.where(table.c.kind == kind)
-        rows = self._run(query.order_by(table.c.at.desc(), table.c.entry_id.desc()).limit(limit))
-        return [_entry(row) for row in rows.mappings()]
+            rows = rows.where(or_(table.c.at < at, older))
+        if query.project_id is not None:
+            rows = rows.where(table.c.project_id == query.project_id)
+        if query.kind is not None:
+            rows = rows.where(table.c.kind == query.kind)
+        rows = rows.order_by(table.c.at.desc(), table.c.entry_id.desc()).limit(query.limit)
+        return [_entry(row) for row in self._run(rows).mappings()]
 
     def move_history(self, source: UUID, target: UUID, strands: Iterable[UUID]) -> None:
         table = self.tables.history
