@@ -160,6 +160,20 @@ def test_who_sends_a_head_in_pieces_is_answered(
         assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
+def test_an_answer_on_an_open_connection_waits_for_no_acknowledgement(live: Live) -> None:
+    """Its head and its body are two packets; the second waited 40 ms for the first to be seen."""
+    connection = http.client.HTTPConnection("127.0.0.1", live.port, timeout=60)
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        times.append(time.perf_counter() - started)
+    connection.close()
+    # The first ones are acknowledged at once. The quickest counts: a busy machine is not slow 15x.
+    assert min(times[15:]) < 0.02
+
+
 @pytest.mark.parametrize("pieces", [0, 3])
 def test_a_sender_that_goes_away_is_no_crash(pieces: int, caplog: pytest.LogCaptureFixture) -> None:
     """No traceback and no 5xx for a connection that breaks inside a body."""
