@@ -16,16 +16,15 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tinycrm_core import times
 from tinycrm_core.apply import Answer
 from tinycrm_core.delivery import Courier, Line, OnError, Stats, Waiting
-from tinycrm_core.events import Event, Identify, When
-from tinycrm_core.limits import LIMITS, Limits
-from tinycrm_core.model import Json, Result
-from tinycrm_core.snapshot import event_text, identify_text, ping_text, stamped
+from tinycrm_core.events import Event, Identify
+from tinycrm_core.model import Result
+from tinycrm_core.snapshot import event_text, stamped
 
 if TYPE_CHECKING:
     from tinycrm_core.spool import Spool
@@ -63,7 +62,6 @@ class Background:
         self,
         transport: Transport,
         *,
-        limits: Limits = LIMITS,
         via: str = "call",
         max_events: int = MOST_WAITING,
         max_bytes: int = MOST_BYTES,
@@ -74,7 +72,7 @@ class Background:
     ) -> None:
         self.transport = transport
         self.spool = spool
-        self._limits, self._via = limits, via
+        self._via = via
         self._max_events, self._max_bytes = max_events, max_bytes
         self._interval, self._idle = interval, IDLE
         self._retries, self._on_error = retries, on_error
@@ -89,38 +87,14 @@ class Background:
         return f"<Background {self.transport!r}>"
 
     # The caller's side -------------------------------------------------------------------------
-    def identify(
-        self,
-        project: str,
-        email: str,
-        name: str | None = None,
-        status: str | None = None,
-        params: Mapping[str, Json] | None = None,
-        set_once: Mapping[str, Json] | None = None,
-        unset: Iterable[str] | None = None,
-        at: When = None,
-        active: bool = True,
-    ) -> Result:
-        """Queue what is known about a person, with the time of this call unless `at` is given.
-
-        Raises what `Identify` raises, and nothing else.
-        """
-        text = identify_text(email, name, status, params, set_once, unset, at, active, self._limits)
-        self._put(project, text, at is None)
-        return QUEUED
-
-    def ping(self, project: str, email: str, at: When = None) -> bool:
-        """Queue that somebody was here; always True. Raises what `Ping` raises."""
-        self._put(project, ping_text(email, at), at is None)
-        return True
-
     def send(self, project: str, events: Sequence[Event], *, via: str = "call") -> list[Answer]:
         """Queue events that exist already; an id they have is not kept."""
         for event in events:
-            self._put(project, event_text(event), event.at is None)
+            self.put(project, event_text(event), now=event.at is None)
         return [QUEUED if isinstance(event, Identify) else True for event in events]
 
-    def _put(self, project: str, text: str, now: bool) -> None:
+    def put(self, project: str, text: str, *, now: bool) -> None:
+        """Queue the JSON object of an event, with the time of this call if `now`."""
         if self.spool is not None and self._file(self.spool, project, text, now):
             return
         size = len(text) + OVERHEAD

@@ -8,11 +8,12 @@ from typing import Protocol, Unpack
 from uuid import UUID
 
 from tinycrm_core.apply import Answer
-from tinycrm_core.background import Background
+from tinycrm_core.background import QUEUED, Background
 from tinycrm_core.errors import NotSupported
 from tinycrm_core.events import ChangeEmail, Event, Fields, Identify, Ping, When
 from tinycrm_core.limits import Limits
 from tinycrm_core.model import Json, Result
+from tinycrm_core.snapshot import identify_text, ping_text
 from tinycrm_core.transport import StoreTransport, Transport
 
 
@@ -60,11 +61,11 @@ class BoundProject:
         In the background the Result is `queued`, the time is that of the call, and only bad
         input is raised.
         """
-        queue = self._crm.queue
+        queue, limits = self._crm.queue, self._crm.limits
         if queue is not None:
-            return queue.identify(
-                self.slug, email, name, status, params, set_once, unset, at, active
-            )
+            text = identify_text(email, name, status, params, set_once, unset, at, active, limits)
+            queue.put(self.slug, text, now=at is None)
+            return QUEUED
         event = Identify(
             email,
             name=name,
@@ -74,7 +75,7 @@ class BoundProject:
             unset=unset,
             at=at,
             active=active,
-            limits=self._crm.limits,
+            limits=limits,
         )
         (answer,) = self.send([event])
         if isinstance(answer, Result):
@@ -86,8 +87,10 @@ class BoundProject:
 
         True in the background, where nobody knows yet.
         """
-        if self._crm.queue is not None:
-            return self._crm.queue.ping(self.slug, email, at)
+        queue = self._crm.queue
+        if queue is not None:
+            queue.put(self.slug, ping_text(email, at), now=at is None)
+            return True
         return self._ask(Ping(email, at=at))
 
     def change_email(self, old: str, new: str, *, merge: bool = True, at: When = None) -> bool:

@@ -109,13 +109,7 @@ class TinyCRM:
         self._spool = None
 
     def _new_queue(self) -> Background:
-        return Background(
-            self.transport,
-            limits=self.limits,
-            via=self.via,
-            on_error=self._on_error,
-            spool=self._spool,
-        )
+        return Background(self.transport, via=self.via, on_error=self._on_error, spool=self._spool)
 
     def in_background(self) -> TinyCRM:
         """This client with `identify` and `ping` queued, never waiting and never failing late.
@@ -212,9 +206,7 @@ class TinyCRM:
 
     def identify(self, email: str, **fields: Unpack[Fields]) -> Result:
         """`BoundProject.identify` of the product this client is bound to."""
-        if self.queue is not None and self._bound is not None:
-            return self.queue.identify(self._bound.slug, email, **fields)
-        return self.bound.identify(email, **fields)
+        return (self._bound or self.bound).identify(email, **fields)
 
     def ping(self, email: str, at: When = None) -> bool:
         """`BoundProject.ping` of the product this client is bound to."""

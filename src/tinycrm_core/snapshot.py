@@ -23,7 +23,7 @@ from tinycrm_core.times import from_micros
 _quoted = encoder.encode_basestring_ascii
 _words = {each: each for each in STATUSES}
 _QUICK_SIZE = 8192
-_LARGEST = 2**63
+_SMALLEST, _LARGEST = -(2**63), 2**63
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 _text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -128,7 +128,7 @@ def _plain_params(params: Mapping[str, Json], limits: Limits) -> str:
         kind = type(value)
         if type(key) is not str or kind not in _PLAIN:
             raise _Unusual
-        if kind is int and not -_LARGEST <= value < _LARGEST:
+        if kind is int and not _SMALLEST <= value < _LARGEST:
             raise _Unusual
     text = "".join(_chunks(params, 0))  # ValueError for NaN and the infinities
     size = len(text)

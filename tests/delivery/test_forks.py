@@ -16,6 +16,7 @@ from tests.delivery.faults import scripted
 from tests.delivery.processes import run
 from tinycrm_core import TinyCRM
 from tinycrm_core.background import Background
+from tinycrm_core.events import Ping
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -74,7 +75,7 @@ def test_q5_a_fork_while_locks_are_held_and_a_request_is_on_its_way() -> None:
 
     with scripted(slow) as server:
         queue = Background(transport_to(server.port), interval=0.0)
-        queue.ping("shop", "parent@example.com")
+        queue.send("shop", [Ping("parent@example.com")])
         assert arrived.wait(20)
         inherited = queue.transport
         held, free = threading.Event(), threading.Event()
@@ -91,7 +92,7 @@ def test_q5_a_fork_while_locks_are_held_and_a_request_is_on_its_way() -> None:
 
         def work() -> None:
             assert queue.transport is inherited
-            queue.ping("shop", "child@example.com")
+            queue.send("shop", [Ping("child@example.com")])
             mine = queue._line()
             assert mine is not line
             assert mine.lock.acquire(blocking=False)

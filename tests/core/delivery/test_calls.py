@@ -106,7 +106,7 @@ def test_q2_memory_is_bounded_by_items_and_bytes() -> None:
         crm.close()
     queue = Background(transport_to(port), max_events=100)
     for _ in range(250):
-        queue.ping("shop", "ada@example.com")
+        queue.send("shop", [Ping("ada@example.com")])
     assert (queue.stats().queued, queue.stats().dropped) == (100, 150)
     queue.close(0)
 
@@ -115,9 +115,7 @@ def test_q3_drops_are_counted_exactly_and_said_once(caplog: pytest.LogCaptureFix
     with silent() as port:
         queue = Background(transport_to(port), max_events=1000)
         threads = [
-            threading.Thread(
-                target=lambda: [queue.ping("shop", "ada@example.com") for _ in range(25_000)]
-            )
+            threading.Thread(target=queue.send, args=("shop", [Ping("ada@example.com")] * 25_000))
             for _ in range(4)
         ]
         for thread in threads:
@@ -335,14 +333,14 @@ def test_the_short_way_keeps_the_limits_of_the_client() -> None:
 def test_q13_flush_sends_what_is_there() -> None:
     with scripted() as server:
         queue = Background(transport_to(server.port), interval=60.0)
-        queue.ping("shop", "ada@example.com")
+        queue.send("shop", [Ping("ada@example.com")])
         assert queue.flush(20)
         assert server.emails == ["ada@example.com"]
         assert queue.flush(0)
         queue.close()
     with silent() as port:
         queue = Background(transport_to(port))
-        queue.ping("shop", "ada@example.com")
+        queue.send("shop", [Ping("ada@example.com")])
         assert queue.flush(0.3) is False
         queue.close(0)
 
@@ -353,9 +351,9 @@ def test_flush_is_false_when_something_was_refused() -> None:
 
     with scripted(pick) as server:
         queue = Background(transport_to(server.port), interval=0.0)
-        queue.ping("shop", "good@example.com")
+        queue.send("shop", [Ping("good@example.com")])
         assert queue.flush()
-        queue.ping("shop", "bad@example.com")
+        queue.send("shop", [Ping("bad@example.com")])
         assert queue.flush() is False
         assert queue.flush()
         queue.close()

@@ -25,6 +25,7 @@ from tinycrm_core import delivery as module
 from tinycrm_core.background import Background
 from tinycrm_core.delivery import LONGEST_PAUSE, pause
 from tinycrm_core.errors import Undelivered
+from tinycrm_core.events import Ping
 from tinycrm_core.http import retry_after
 from tinycrm_core.snapshot import event_text, stamped
 
@@ -86,7 +87,7 @@ def test_q9_what_may_pass_is_tried_again_so_many_times(status: int) -> None:
             retries=4,
             on_error=lambda error, events: told.append((error, events)),
         )
-        queue.identify("shop", "ada@example.com")
+        queue.send("shop", [Identify("ada@example.com")])
         assert queue.flush(20) is False
         assert len(server.seen) == 5
         assert queue.stats() == Stats(queued=1, failed=1, retries=4)
@@ -101,7 +102,7 @@ def test_q9_what_cannot_pass_is_not_tried_again(status: int) -> None:
     with scripted(lambda _: refused(status, Location="http://127.0.0.1:9/")) as server:
         queue = Background(transport_to(server.port), interval=0.0)
         for number in range(20):
-            queue.ping("shop", f"p{number}@example.com")
+            queue.send("shop", [Ping(f"p{number}@example.com")])
         assert queue.flush(20) is False
         assert sorted(server.emails) == sorted(f"p{n}@example.com" for n in range(20))
         assert queue.stats() == Stats(queued=20, refused=20)
@@ -117,7 +118,7 @@ def test_q9_an_outage_costs_a_client_few_requests(monkeypatch: pytest.MonkeyPatc
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             for queue in queues:
-                queue.ping("shop", "ada@example.com")
+                queue.send("shop", [Ping("ada@example.com")])
             time.sleep(0.001)  # or the callers keep the interpreter from the threads under test
         for queue in queues:
             queue.close(0)
@@ -130,7 +131,7 @@ def test_q9_the_other_side_comes_back_and_everything_arrives() -> None:
     with scripted(lambda e: refused(503) if next(down, False) else accepted(e)) as server:
         queue = Background(transport_to(server.port))
         for number in range(1200):
-            queue.ping("shop", f"p{number}@example.com")
+            queue.send("shop", [Ping(f"p{number}@example.com")])
         assert queue.flush(30)
         assert queue.stats().delivered == 1200
         ids = [event["id"] for each in server.seen for event in each.body["events"]]
@@ -151,7 +152,7 @@ def test_q10_one_bad_event_does_not_hold_up_the_others() -> None:
         )
         for number in range(100):
             who = "bad" if number == 41 else f"p{number}"
-            queue.identify("shop", f"{who}@example.com")
+            queue.send("shop", [Identify(f"{who}@example.com")])
         assert queue.flush(20) is False
         assert queue.stats() == Stats(queued=100, delivered=99, refused=1)
         assert [each["email"] for (each,) in told] == ["bad@example.com"]
@@ -207,9 +208,9 @@ def test_q11_an_event_is_the_same_event_when_it_is_sent_again() -> None:
                 return answers
 
         queue = Background(Losing(), interval=0.0)  # type: ignore[arg-type]
-        queue.identify("shop", "ada@example.com", status="trial")
+        queue.send("shop", [Identify("ada@example.com", status="trial")])
         assert queue.flush(20)
-        queue.identify("shop", "ada@example.com", status="paid")
+        queue.send("shop", [Identify("ada@example.com", status="paid")])
         assert queue.flush(20)
         before = crm.customers.get("ada@example.com"), crm.customers.history("ada@example.com")
         shop.deliver("shop", lost)
@@ -235,9 +236,9 @@ def test_q14_on_error_may_raise_flush_and_close(caplog: pytest.LogCaptureFixture
 
     with scripted(lambda _: refused(401)) as server:
         queue = Background(transport_to(server.port), interval=0.0, on_error=failing)
-        queue.ping("shop", "ada@example.com")
+        queue.send("shop", [Ping("ada@example.com")])
         queue.flush(20)
-        queue.ping("shop", "bo@example.com")
+        queue.send("shop", [Ping("bo@example.com")])
         queue.flush(20)
         queue.close(20)
     assert done == [(True, "ada@example.com"), (True, "bo@example.com")]
@@ -255,7 +256,7 @@ def test_q16_waiting_times_are_measured_by_a_clock_that_nobody_sets(
         queue = Background(transport_to(server.port), interval=60.0)
         for _ in range(2):
             for number in range(50):
-                queue.ping("shop", f"p{number}@example.com")
+                queue.send("shop", [Ping(f"p{number}@example.com")])
             assert queue.flush(20)
         queue.close()
     for each in server.seen:
@@ -277,7 +278,7 @@ def test_q20_clients_do_not_mix_and_do_not_stay() -> None:
 
         def report(number: int, queue: Background) -> None:
             for count in range(300):
-                queue.ping(f"product{number}", f"p{count}.{number}@example.com")
+                queue.send(f"product{number}", [Ping(f"p{count}.{number}@example.com")])
 
         threads = [
             threading.Thread(target=report, args=(number, queue))
@@ -314,12 +315,12 @@ def test_batches_are_bounded_by_events_and_bytes() -> None:
     with scripted() as server:
         queue = Background(transport_to(server.port), interval=1.0, max_bytes=64 * 2**20)
         for number in range(1300):
-            queue.ping("shop", f"p{number}@example.com")
+            queue.send("shop", [Ping(f"p{number}@example.com")])
         assert queue.flush(30)
         assert max(len(each.emails) for each in server.seen) == 500
         server.seen.clear()
         for number in range(100):
-            queue.identify("shop", f"p{number}@example.com", params={"x": "y" * 60_000})
+            queue.send("shop", [Identify(f"p{number}@example.com", params={"x": "y" * 60_000})])
         assert queue.flush(30)
         lengths = [int(each.headers["content-length"]) for each in server.seen]
         assert max(lengths) <= 2**19
@@ -331,7 +332,7 @@ def test_events_wait_for_company_but_not_for_long() -> None:
     with scripted() as server:
         queue = Background(transport_to(server.port), interval=0.3)
         for number in range(40):
-            queue.ping("shop", f"p{number}@example.com")
+            queue.send("shop", [Ping(f"p{number}@example.com")])
         eventually(lambda: not queue.stats().waiting, 20)
         assert queue.stats().delivered == 40
         assert len(server.seen) == 1
@@ -354,7 +355,7 @@ def test_a_fault_of_a_transport_is_isolated_like_a_bad_event() -> None:
 
         queue = Background(Faulty())  # type: ignore[arg-type]
         for who in ("a", "b", "bad", "c", "d"):
-            queue.identify("shop", f"{who}@example.com")
+            queue.send("shop", [Identify(f"{who}@example.com")])
         assert queue.flush(20) is False
         assert queue.stats() == Stats(queued=5, delivered=4, refused=1)
         assert crm.customers.count() == 4
@@ -383,7 +384,7 @@ def test_q3_an_outage_is_said_once_and_without_addresses(caplog: pytest.LogCaptu
     with refusing() as port:
         queue = Background(transport_to(port), interval=0.0, retries=0)
         for number in range(30):
-            queue.ping("shop", f"secret{number}@example.com")
+            queue.send("shop", [Ping(f"secret{number}@example.com")])
             queue.flush(20)
         queue.close()
     said = [each.getMessage() for each in caplog.records if each.name == "tinycrm"]

@@ -19,6 +19,7 @@ from tests.patience import eventually
 from tinycrm_core import Stats, TinyCRM
 from tinycrm_core import delivery as module
 from tinycrm_core.background import Background
+from tinycrm_core.events import Identify, Ping
 from tinycrm_core.spool import Spool
 
 
@@ -127,11 +128,11 @@ def test_a_batch_that_always_fails_lets_others_pass(path: Path) -> None:
     with scripted(taking) as server:
         spool = Spool(path)
         queue = Background(transport_to(server.port), spool=spool, interval=0.0, retries=2)
-        queue.ping("shop", "bad@example.com")
+        queue.send("shop", [Ping("bad@example.com")])
         end = time.monotonic() + 20
         while not queue.stats().delivered and time.monotonic() < end:
             time.sleep(0.005)
-            queue.ping("shop", "bo@example.com")
+            queue.send("shop", [Ping("bo@example.com")])
         assert queue.stats().delivered
         assert any("bad@example.com" in body for _, body in rows(path))
         queue.close(0)
@@ -184,7 +185,7 @@ def test_a_file_of_its_full_size_takes_no_more_and_memory_does(path: Path) -> No
         spool = Spool(path, max_bytes=200_000)
         queue = Background(transport_to(server.port), spool=spool)
         for number in range(600):
-            queue.identify("shop", f"p{number}@example.com", params={"x": "y" * 1000})
+            queue.send("shop", [Identify(f"p{number}@example.com", params={"x": "y" * 1000})])
         stats = queue.stats()
         assert 100 < stats.spooled < 220
         assert stats.queued == 600
@@ -301,7 +302,7 @@ def test_rows_that_another_process_has_hold_nobody_up(path: Path) -> None:
         assert other.put(queue.transport.destination("shop"), "shop", '{"email":"a@b.de"}')
         assert other.claim(queue._destinations, 1, 1000)
         for number in range(4):
-            queue.ping("shop", f"p{number}@example.com")
+            queue.send("shop", [Ping(f"p{number}@example.com")])
             # Less than the pause between two looks at the file.
             eventually(lambda: len(server.emails) == number + 1, 4)  # noqa: B023 - called at once
         assert queue.flush(0.3) is False

@@ -12,6 +12,7 @@ import pytest
 from tests.core.delivery.test_calls import transport_to
 from tinycrm_core import Stats, TinyCRM, TinyCRMError
 from tinycrm_core.background import Background
+from tinycrm_core.events import Identify, Ping
 from tinycrm_core.spool import Spool
 
 
@@ -45,11 +46,11 @@ def test_q1_what_a_store_raises_does_not_end_the_delivery(
         queue = Background(Panicking(), interval=0.0, on_error=tell)  # type: ignore[arg-type]
         for number in range(40):
             who = "bad" if number % 10 == 3 else "p"
-            queue.identify("shop", f"{who}{number}@example.com")
+            queue.send("shop", [Identify(f"{who}{number}@example.com")])
         assert queue.flush(20) is False
         assert queue.stats() == Stats(queued=40, delivered=36, refused=4)
         assert sorted(told) == sorted(f"bad{number}@example.com" for number in (3, 13, 23, 33))
-        queue.identify("shop", "after@example.com")
+        queue.send("shop", [Identify("after@example.com")])
         assert queue.flush(20)
         assert crm.customers.count() == 37
         queue.close()
@@ -80,7 +81,7 @@ def test_q1_a_thread_that_is_told_to_stop_is_followed_by_another(
         spool = Spool(tmp_path / "spool.db", lease=0.5) if spooled else None
         queue = Background(Killed(), interval=60.0, spool=spool)  # type: ignore[arg-type]
         for number in range(35):
-            queue.identify("shop", f"p{number}@example.com")
+            queue.send("shop", [Identify(f"p{number}@example.com")])
         assert queue.flush(40) is spooled
         if spooled:
             assert queue.stats() == Stats(queued=35, delivered=35, spooled=35)
@@ -116,12 +117,12 @@ def test_q18_ctrl_c_in_a_thread_that_was_lent_is_its_owners(
 
         monkeypatch.setattr(threading.Thread, "start", no_thread)
         queue = Background(Interrupted())  # type: ignore[arg-type]
-        queue.identify("shop", "ada@example.com")
+        queue.send("shop", [Identify("ada@example.com")])
         with pytest.raises(KeyboardInterrupt):
             queue.flush(20)
         assert queue.stats() == Stats(queued=1, failed=1)
         pressed.append(False)
-        queue.identify("shop", "bo@example.com")
+        queue.send("shop", [Identify("bo@example.com")])
         assert queue.flush(20)
         assert queue.stats() == Stats(queued=2, delivered=1, failed=1)
         queue.close()
@@ -137,7 +138,7 @@ def test_q1_a_log_handler_that_raises_reaches_no_caller() -> None:
     try:
         queue = Background(transport_to(9), max_events=1)
         for _ in range(5):
-            assert queue.ping("shop", "ada@example.com") is True
+            assert queue.send("shop", [Ping("ada@example.com")]) == [True]
         assert queue.stats().dropped == 4
         queue.close(0)
     finally:
