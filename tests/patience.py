@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,10 +11,16 @@ T = TypeVar("T")
 PATIENCE = 60.0
 
 
-def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
-    """What `look` answers once it is true; what is queued takes its time."""
+def eventually(
+    look: Callable[[], T],
+    seconds: float = PATIENCE,
+    despite: type[Exception] | tuple[type[Exception], ...] = (),
+) -> T:
+    """What `look` answers once it is true, `despite` errors until then."""
     until = time.monotonic() + seconds
-    while not (found := look()):
+    while True:
+        with contextlib.suppress(despite):
+            if found := look():
+                return found
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.01)  # what is looked at may be a process or a file, which wake nobody
-    return found

@@ -178,7 +178,8 @@ class Customers:
 
         def work(tx: Transaction) -> MergePreview:
             people = require_apart(tx, emails, lock=False)
-            return preview(people, chosen_values(people, chosen, _slugs(tx)), _slugs(tx))
+            slugs = _slugs(tx)
+            return preview(people, chosen_values(people, chosen, slugs), slugs)
 
         return self._account.read(work)
 
@@ -204,8 +205,9 @@ class Customers:
 
         def work(tx: Transaction) -> list[MergeState]:
             def choose(people: Sequence[CustomerState]) -> Mapping[merge.Field, Json]:
-                values = chosen_values(people, chosen, _slugs(tx))
-                if seen and seen.outcome != preview(people, values, _slugs(tx)).outcome:
+                slugs = _slugs(tx)
+                values = chosen_values(people, chosen, slugs)
+                if seen and seen.outcome != preview(people, values, slugs).outcome:
                     raise Conflict("seen: these people are not as they were", field="seen")
                 return values
 

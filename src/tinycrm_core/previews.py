@@ -74,6 +74,7 @@ def chosen_values(
 ) -> dict[merge.Field, Json]:
     """The values that were chosen, by the id of their product. Raises InvalidInput."""
     ids = {slug: project_id for project_id, slug in slugs.items()}
+    has = {each.id: dict(merge.values_of(each)) for each in people}
     values: dict[merge.Field, Json] = {}
     for key, whose in choices.items():
         address = canonical(whose)
@@ -83,7 +84,7 @@ def chosen_values(
         try:
             project, name = key
             field = (None if project is None else ids[project], name)
-            values[field] = dict(merge.values_of(owner))[field]
+            values[field] = has[owner.id][field]
         except (KeyError, TypeError, ValueError):
             raise InvalidInput(
                 f"choices: that person has nothing for {ascii(key)[:80]}", field="choices"

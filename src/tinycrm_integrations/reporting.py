@@ -126,14 +126,13 @@ class Reporter:
 
     def deleted(self, email: str | None, hook: str = "deletion") -> None:
         """The user with this address is gone."""
-        if email is None:
+        if email is None or self._on_delete == "keep":
             return
-        if self._on_delete != "keep":
-            self._told.clear()
+        self._told.clear()
         if self._on_delete == "churn":
             with self.guard(hook):
                 self._send(Identify(email, status="churned", active=False))
-        elif self._on_delete != "keep":
+        else:
             self._aside(hook, email)
 
     def visited(self, user: Any, hook: str = "ping") -> None:

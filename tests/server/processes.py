@@ -11,13 +11,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.patience import eventually
 from tinycrm_core.client import TinyCRM
+
+GONE = (OSError, http.client.HTTPException)
+"""What a connection meets while a process starts, or another takes its place."""
 
 
 @dataclass
@@ -30,8 +33,8 @@ class Running:
     def __post_init__(self) -> None:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        until(lambda: "Ctrl-C" in self.text or self.process.poll() is not None)
-        until(lambda: self.ask("GET", "/readyz")[0] == 200)
+        eventually(lambda: "Ctrl-C" in self.text or self.process.poll() is not None)
+        eventually(lambda: self.ask("GET", "/readyz")[0] == 200, despite=GONE)
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -75,16 +78,6 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
         return b""
-
-
-def until(reached: Callable[[], bool], seconds: float = 60) -> None:
-    ends = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if reached():
-                return
-        assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

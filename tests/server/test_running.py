@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.processes import Running, key_for, serve, until
+from tests.patience import eventually
+from tests.server.processes import GONE, Running, key_for, serve
 from tinycrm_core.client import TinyCRM
 
 FULL = "TINYCRM_TEST_FULL" in os.environ
@@ -80,7 +81,7 @@ def test_sigterm_under_load_loses_nothing_acknowledged(
         threads = [threading.Thread(target=load, args=(name,)) for name in range(CLIENTS)]
         for each in threads:
             each.start()
-        until(lambda: len(acknowledged) >= ACKNOWLEDGED, 300)
+        eventually(lambda: len(acknowledged) >= ACKNOWLEDGED, 300)
         running.stop()
         for each in threads:
             each.join(60)
@@ -96,13 +97,14 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     where = f"sqlite:///{tmp_path}/crm.db"
     headers = key_for(where)
     with serve(where, tmp_path, "--workers", "2") as running:
-        until(lambda: len(running.workers()) == 2)
+        eventually(lambda: len(running.workers()) == 2)
         before = running.workers()
         assert running.ask("POST", "/v1/identify", {"email": "a@example.com"}, headers)[0] == 200
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(set(running.workers()) - set(before)) == 1)
-        until(
-            lambda: running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200
+        eventually(lambda: len(set(running.workers()) - set(before)) == 1)
+        eventually(
+            lambda: running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200,
+            despite=GONE,
         )
     with TinyCRM(where) as crm:
         assert crm.customers.count() == 1
@@ -113,7 +115,7 @@ def test_a4_a_revoked_key_dies_in_every_worker(tmp_path: Path) -> None:
     where = f"sqlite:///{tmp_path}/crm.db"
     headers = key_for(where)
     with serve(where, tmp_path, "--workers", "4") as running:
-        until(lambda: len(running.workers()) == 4)
+        eventually(lambda: len(running.workers()) == 4)
         for _ in range(30):
             assert running.ask("POST", "/v1/ping", {"email": "a@example.com"}, headers)[0] == 200
         with TinyCRM(where) as crm:

@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.server.processes import Running, key_for, serve, until
+from tests.patience import eventually
+from tests.server.processes import GONE, Running, key_for, serve
 from tinycrm_core.client import TinyCRM
 from tinycrm_server import counts
 from tinycrm_server.bodies import Refused
@@ -56,14 +57,14 @@ def test_metrics_are_those_of_all_workers(tmp_path: Path) -> None:
         return sum(map(float, re.findall(line, body.decode())))
 
     with serve(where, tmp_path, "--workers", "2", TINYCRM_METRICS_TOKEN="scraper") as running:
-        until(lambda: len(running.workers()) == 2)
+        eventually(lambda: len(running.workers()) == 2)
         assert at_once(40, lambda: running.ask("POST", "/v1/ping", ALICE, headers)[0]) == {200: 40}
-        until(lambda: counted(running) == 40)
+        eventually(lambda: counted(running) == 40, despite=GONE)
         assert {counted(running) for _ in range(12)} == {40}
         before = running.workers()
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: len(set(running.workers()) - set(before)) == 1)
-        until(lambda: counted(running) == 40)
+        eventually(lambda: len(set(running.workers()) - set(before)) == 1)
+        eventually(lambda: counted(running) == 40, despite=GONE)
         assert {counted(running) for _ in range(12)} == {40}
 
 
@@ -73,7 +74,7 @@ def test_r4_a_limit_is_one_for_all_workers(tmp_path: Path) -> None:
     headers = key_for(where)
     settings = {"TINYCRM_RATE_PER_KEY": "30/day", "TINYCRM_RATE_PER_ADDRESS": "50/day"}
     with serve(where, tmp_path, "--workers", "3", **settings) as running:
-        until(lambda: len(running.workers()) == 3)
+        eventually(lambda: len(running.workers()) == 3)
         found = at_once(60, lambda: running.ask("POST", "/v1/ping", ALICE, headers)[0])
         assert found[200] in (30, 31), found  # a day may end meanwhile, and lets one more in
         assert found[200] + found[429] == 60
@@ -93,7 +94,7 @@ def test_d7_guesses_are_counted_by_all_workers_and_at_once(tmp_path: Path) -> No
     sent = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
     form = urlencode({"email": "me@example.com", "password": "something else"})
     with serve(where, tmp_path, "--workers", "2", TINYCRM_RATE_LOGINS="5/day") as running:
-        until(lambda: len(running.workers()) == 2)
+        eventually(lambda: len(running.workers()) == 2)
         found = at_once(24, lambda: running.ask("POST", "/login", form.encode(), sent)[0])
         assert found[401] in (5, 6), found
         assert found[401] + found[429] == 24
