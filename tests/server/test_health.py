@@ -49,6 +49,18 @@ def test_metrics_are_off_and_then_for_whoever_has_the_token() -> None:
         assert f"{wanted} 1.0" in answer.text or f"{wanted} 2.0" in answer.text
 
 
+def test_metrics_tell_the_pages_apart_and_name_nobody() -> None:
+    settings = read_settings(metrics_token="scraper")
+    with TinyCRM(project="shop") as crm, serving(crm, settings=settings) as live:
+        person = crm.identify("ada@example.com").customer_id
+        inside = live.session()
+        for path in ("/overlap", f"/customers/{person}", "/no/such/page", "/healthz"):
+            live.ask("GET", path, headers=inside)
+        text = live.ask("GET", "/metrics", key="scraper").text
+    assert {"/overlap", "/customers/{ident}"} < set(re.findall('route="(.*?)"', text))
+    assert str(person) not in text
+
+
 def test_what_a_caller_makes_up_stays_out_of_log_and_metrics(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

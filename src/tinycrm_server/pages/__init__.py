@@ -43,9 +43,13 @@ def pages_router(
         visitor = await run_in_threadpool(door.visitor, request)
         if visitor is None:
             return await run_in_threadpool(door.outside, request)
+        pages = admin(visitor.account)
+        route, _, _ = pages.routes.find(request.method, request.path_params["below"])
+        if route is not None:
+            request.scope["route"] = route  # log and metrics tell the pages apart by it
         # What a form adds to its file is let through, so that the page can say what is too large.
         inside = Request(request.scope, bounded(request.receive, max_upload + FORM_BYTES))
-        return await answer(admin(visitor.account), inside, visitor.actor)
+        return await answer(pages, inside, visitor.actor)
 
     router.add_api_route(BELOW, endpoint, methods=METHODS, response_model=None)
     return router
