@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import delivery, identify, memory, middleware
+from benchmarks import delivery, identify, memory, middleware, serving
 from tests import postgres
+
+PARTS = ("sqlite", "postgres", "memory", "middleware", "delivery", "serving")
 
 
 @contextlib.contextmanager
@@ -23,12 +25,10 @@ def server(url: str | None) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", help="sqlite, postgres, memory, middleware, delivery; or all"
-    )
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; or all")
     parser.add_argument("--postgres-url", help="a server to use instead of one started for this")
     asked = parser.parse_args()
-    parts = set(asked.parts) or {"sqlite", "postgres", "memory", "middleware", "delivery"}
+    parts = set(asked.parts or PARTS)
     print(
         f"{os.cpu_count()} cores. Medians of interleaved blocks, in seconds of the processor where "
         "one process does\nall the work, else of the clock. Times change with the machine; look at "
@@ -45,6 +45,9 @@ def main() -> None:
         middleware.main()
     if "delivery" in parts:
         delivery.main()
+    if "serving" in parts:
+        with server(asked.postgres_url) as url:
+            serving.main(url)
 
 
 main()

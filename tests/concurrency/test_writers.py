@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 
 from tests.concurrency.databases import broken, rows, sqlite_url
 from tests.concurrency.together import FULL, PATIENCE, Meeting, in_processes, in_threads
@@ -72,6 +72,16 @@ def write_own_keys(number: int, meeting: Meeting, crm: TinyCRM | str, times: int
     meeting.wait(60)
     for each in range(times):
         product.identify("ada@example.com", params={f"k{number}.{each}": each, "own": number})
+
+
+def test_threads_of_one_process_wait_in_a_line(tmp_path: Path) -> None:
+    """Not by looking again and again, as SQLite does: here each looks once and would fail."""
+    engine = create_engine(f"sqlite:///{tmp_path}/crm.db", connect_args={"timeout": 0})
+    with TinyCRM(engine) as crm:
+        crm.projects.add("shop")
+        in_threads(8, write_own_keys, crm, 25)
+        assert crm.customers.count() == 1
+    engine.dispose()
 
 
 KEYS_EACH = 100 if FULL else 25

@@ -88,7 +88,10 @@ class Connections:
         Without `opened` the caller runs the statements of `opening` itself, before any other.
         """
         self._after_fork()
-        if self._single and not self._turn.acquire(timeout=BUSY_TIMEOUT):
+        # SQLite lets writers look again and again, ever less often, and whoever is new go first;
+        # those of one process wait in a line.
+        turn = self._turn if self._single or (write and self.dialect == "sqlite") else None
+        if turn and not turn.acquire(timeout=BUSY_TIMEOUT):
             raise StoreError(f"{self.where}: the database is locked by another transaction")
         try:
             with self.engine.connect() as connection, connection.begin():
@@ -105,8 +108,8 @@ class Connections:
                 self.engine.dispose()
             raise
         finally:
-            if self._single:
-                self._turn.release()
+            if turn:
+                turn.release()
 
     def close(self) -> None:
         """Close an own engine's connections."""
