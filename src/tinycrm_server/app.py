@@ -19,6 +19,7 @@ from tinycrm_server.auth import Keys
 from tinycrm_server.bodies import Refused
 from tinycrm_server.description import SECURITY
 from tinycrm_server.health import Metrics, health_router, metrics_router
+from tinycrm_server.intake import Intake
 from tinycrm_server.pages import pages_router
 from tinycrm_server.pages.door import Door
 from tinycrm_server.rates import Rates
@@ -63,8 +64,9 @@ def create_app(
         metrics = Metrics()
         app.include_router(metrics_router(metrics, settings.metrics_token.get_secret_value()))
     keys = Keys(crm, rates)
-    app.include_router(segment_router(keys))
-    app.include_router(api_router(keys))
+    intake = Intake(keys)
+    app.include_router(segment_router(keys, intake))
+    app.include_router(api_router(keys, intake))
     if door is not None:
         app.state.keep_rejected = door.keep_rejected
         uploads_dir = settings.uploads_dir or None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from tinycrm_core.client import TinyCRM
@@ -61,20 +62,13 @@ class Keys:
 
         Raises Refused 401, with the same words for a key that is unknown, altered or revoked.
         """
-        refuse_keys_in_url(request)
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not text.strip():
-            raise Refused(401, "unauthorized", "send the header Authorization: Bearer <API key>")
-        wrong = Refused(401, "unauthorized", "this API key is not known here")
-        try:
-            digest = hash_key(text.strip())
-        except InvalidKey as error:
-            request.state.reason = error.message
-            raise wrong from None
+        return self._admit(request, _digest(request))
+
+    def _admit(self, request: Request, digest: bytes) -> Caller:
         caller = self._look_up(digest)
         if caller is None:
             request.state.reason = "The key is well formed, but nobody has it or it was revoked"
-            raise wrong
+            raise _unknown()
         request.state.account = caller.account
         self.charge(caller)
         self._record(caller)
@@ -85,9 +79,17 @@ class Keys:
         if self._rates is not None and calls > 0:
             self._rates.take("key", str(caller.key.id), cost=calls)
 
-    def writer(self, request: Request) -> Caller:
-        """The caller, whose key must write to a product; else Refused 403."""
-        caller = self.caller(request)
+    async def writer(self, request: Request) -> Caller:
+        """The caller, whose key must write to a product; else Refused 403.
+
+        A key that was looked up a moment ago needs no thread.
+        """
+        digest = _digest(request)
+        known = self._remembered(digest)
+        if known is not None and not self._is_due(known, wall_clock()):
+            caller = self._admit(request, digest)
+        else:
+            caller = await run_in_threadpool(self._admit, request, digest)
         if not caller.project:
             raise Refused(403, "forbidden", "an account key does not write; use a project key")
         return caller
@@ -112,12 +114,16 @@ class Keys:
         limits = self._crm.limits
         return TinyCRM.over(self._crm.store, account=caller.account, limits=limits, via=via)
 
-    def _look_up(self, digest: bytes) -> Caller | None:
-        moment = self._clock()
+    def _remembered(self, digest: bytes) -> Caller | None:
         with self._lock:
             kept = self._found.get(digest)
-        if kept and moment - kept[0] < REMEMBERED:
-            return kept[1]
+        return kept[1] if kept and self._clock() - kept[0] < REMEMBERED else None
+
+    def _look_up(self, digest: bytes) -> Caller | None:
+        found = self._remembered(digest)
+        if found is not None:
+            return found
+        moment = self._clock()
         caller = self._load(digest)
         with self._lock:
             if caller is None:
@@ -140,13 +146,16 @@ class Keys:
         slug = slugs.get(key.project_id)
         return Caller(account, key, slug) if slug is not None else None
 
+    def _is_due(self, caller: Caller, moment: int) -> bool:
+        last = max(self._used.get(caller.key.id, 0), caller.key.last_used_at or 0)
+        return moment - last >= USED_EVERY
+
     def _record(self, caller: Caller) -> None:
         """Keep the last use, at most once a minute; a request never fails because of it."""
         moment = wall_clock()
         ident = caller.key.id
         with self._lock:
-            last = max(self._used.get(ident, 0), caller.key.last_used_at or 0)
-            if moment - last < USED_EVERY:
+            if not self._is_due(caller, moment):
                 return
             if len(self._used) >= MAX_REMEMBERED:
                 self._used.clear()
@@ -156,6 +165,23 @@ class Keys:
                 transaction.touch_key(ident, moment)
         except TinyCRMError as error:
             log.warning("the last use of a key was not recorded: %s", redact(str(error)))
+
+
+def _digest(request: Request) -> bytes:
+    """The hash of the key that a request carries; Refused 401 without a key that could be one."""
+    refuse_keys_in_url(request)
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise Refused(401, "unauthorized", "send the header Authorization: Bearer <API key>")
+    try:
+        return hash_key(text.strip())
+    except InvalidKey as error:
+        request.state.reason = error.message
+        raise _unknown() from None
+
+
+def _unknown() -> Refused:
+    return Refused(401, "unauthorized", "this API key is not known here")
 
 
 def refuse_keys_in_url(request: Request) -> None:

@@ -12,12 +12,14 @@ from tinycrm_server.api.events import add_events
 from tinycrm_server.api.merges import add_merges
 from tinycrm_server.api.projects import add_projects
 from tinycrm_server.auth import Keys, refuse_keys_in_url
+from tinycrm_server.intake import Intake
 
 
-def api_router(keys: Keys) -> APIRouter:
+def api_router(keys: Keys, intake: Intake) -> APIRouter:
     """The routes of the API, for whoever has one of `keys`."""
     router = APIRouter(prefix="/v1", default_response_class=Response)
-    for add in (add_events, add_customers, add_merges, add_projects):
+    add_events(router, keys, intake)
+    for add in (add_customers, add_merges, add_projects):
         add(router, keys)
     known = list(router.routes)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tinycrm_core import events
+from tinycrm_core.apply import Answer
 from tinycrm_core.errors import InvalidInput, TinyCRMError
 from tinycrm_core.events import TYPES, ChangeEmail, Event
 from tinycrm_core.times import from_micros, now, to_micros
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import Refused, check_members, read_json
 from tinycrm_server.description import described
+from tinycrm_server.intake import Intake
 from tinycrm_server.replies import as_json, note_rejected, outcome_json
 from tinycrm_server.schemas import MAX_BATCH
 
@@ -25,30 +25,30 @@ CLOCKS_AGREE = 2_000_000
 """Microseconds between sending and arrival that are no reason to correct a sender's clock."""
 
 
-def add_events(router: APIRouter, keys: Keys) -> None:
+def add_events(router: APIRouter, keys: Keys, intake: Intake) -> None:
     """Add the routes that write."""
 
     @router.post("/identify", **described("identify"))
     async def identify(request: Request) -> Response:
-        return await _one(keys, request, "identify")
+        return await _one(keys, intake, request, "identify")
 
     @router.post("/ping", **described("ping"))
     async def ping(request: Request) -> Response:
-        return await _one(keys, request, "ping")
+        return await _one(keys, intake, request, "ping")
 
     @router.post("/change_email", **described("change_email"))
     async def change_email(request: Request) -> Response:
-        return await _one(keys, request, "change_email")
+        return await _one(keys, intake, request, "change_email")
 
     @router.post("/events", **described("events"))
     async def batch(request: Request) -> Response:
-        writer = await run_in_threadpool(keys.writer, request)
+        writer = await keys.writer(request)
         body = await read_json(request)
         received = now()
         listed = _batch(body, writer)
         keys.charge(writer, len(listed) - 1)
         read = [read_event(each, None, sent, received) for sent, each in listed]
-        outcomes = await run_in_threadpool(apply, keys, writer, read)
+        outcomes = await apply(intake, writer, read)
         for each in outcomes:
             if isinstance(each, TinyCRMError):
                 await note_rejected(request, 200, each.code, each.message)
@@ -56,8 +56,8 @@ def add_events(router: APIRouter, keys: Keys) -> None:
         return as_json({"results": list(map(outcome_json, read, outcomes))})
 
 
-async def _one(keys: Keys, request: Request, kind: str) -> Response:
-    writer = await run_in_threadpool(keys.writer, request)
+async def _one(keys: Keys, intake: Intake, request: Request, kind: str) -> Response:
+    writer = await keys.writer(request)
     body = await read_json(request)
     sent_at = None
     if isinstance(body, dict):
@@ -68,7 +68,7 @@ async def _one(keys: Keys, request: Request, kind: str) -> Response:
     event = read_event(body, kind, read_sent(sent_at), now())
     if isinstance(event, TinyCRMError):
         raise event
-    [outcome] = await run_in_threadpool(apply, keys, writer, [event])
+    [outcome] = await intake.apply(writer, [event])
     if isinstance(outcome, TinyCRMError):
         raise outcome
     return as_json(outcome_json(event, outcome))
@@ -148,9 +148,10 @@ def _settled(body: Mapping[str, object], sent: int | None, received: int) -> dic
     return times
 
 
-def apply(keys: Keys, writer: Caller, read: list[Any]) -> list[Any]:
-    """Apply what could be read, in one transaction; results and errors stay in order."""
-    project = keys.client(writer).project(writer.project)
+async def apply(
+    intake: Intake, writer: Caller, read: Sequence[Event | TinyCRMError]
+) -> list[Answer]:
+    """Apply what could be read; answers and errors stay in order."""
     good = [each for each in read if not isinstance(each, TinyCRMError)]
-    done = iter(project.send(good) if good else ())
+    done = iter(await intake.apply(writer, good))
     return [each if isinstance(each, TinyCRMError) else next(done) for each in read]

@@ -20,12 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tinycrm_core.client import TinyCRM
 from tinycrm_core.email import canonical
 from tinycrm_core.errors import InvalidEmail, InvalidInput, InvalidStatus, TinyCRMError
-from tinycrm_core.events import clean_status
+from tinycrm_core.events import Event, clean_status
 from tinycrm_core.filters import Condition, On, Param
 from tinycrm_core.times import now
 from tinycrm_server.api.events import apply, read_event, read_sent
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.bodies import read_json
+from tinycrm_server.intake import Intake
 from tinycrm_server.replies import as_json, path_below, problem_of
 from tinycrm_server.schemas import MAX_BATCH
 
@@ -71,17 +72,28 @@ def _write_key(scope: Scope) -> bytes | None:
     return None
 
 
-def segment_router(keys: Keys) -> APIRouter:
+def segment_router(keys: Keys, intake: Intake) -> APIRouter:
     """The routes that Segment's libraries call."""
     router = APIRouter(prefix=f"{PREFIX}/v1", include_in_schema=False)
 
+    async def take(
+        writer: Caller, calls: list[Any], body: Mapping[str, Any]
+    ) -> dict[int, TinyCRMError]:
+        """Apply calls; the errors of those that were refused, by their place."""
+        crm = keys.client(writer)
+        read = await run_in_threadpool(_read, crm, writer.project, calls, body)
+        told = [(place, each) for place, each in enumerate(read) if each is not None]
+        answers = await apply(intake, writer, [each for _, each in told])
+        errors = zip(told, answers, strict=True)
+        return {place: each for (place, _), each in errors if isinstance(each, TinyCRMError)}
+
     def add(kind: str) -> None:
         async def call(request: Request) -> Response:
-            writer = await run_in_threadpool(keys.writer, request)
+            writer = await keys.writer(request)
             body = await read_json(request)
             if not isinstance(body, dict):
                 raise InvalidInput("body: expected a JSON object", field=None)
-            answer = await run_in_threadpool(_take, keys, writer, [{**body, "type": kind}], body)
+            answer = await take(writer, [{**body, "type": kind}], body)
             if answer:
                 raise answer[0]
             return as_json({"success": True})
@@ -89,13 +101,13 @@ def segment_router(keys: Keys) -> APIRouter:
         router.add_api_route(f"/{kind}", call, methods=["POST"])
 
     async def batch(request: Request) -> Response:
-        writer = await run_in_threadpool(keys.writer, request)
+        writer = await keys.writer(request)
         body = await read_json(request)
         listed = body.get("batch") if isinstance(body, dict) else None
         if not isinstance(listed, list) or len(listed) > MAX_BATCH:
             raise InvalidInput(f"batch: expected a list of at most {MAX_BATCH}", field="batch")
         keys.charge(writer, len(listed) - 1)
-        refused = await run_in_threadpool(_take, keys, writer, listed, body)
+        refused = await take(writer, listed, body)
         told = [{"index": index, **problem_of(error)} for index, error in refused.items()]
         return as_json({"success": True, "rejected": told})
 
@@ -106,27 +118,22 @@ def segment_router(keys: Keys) -> APIRouter:
     return router
 
 
-def _take(
-    keys: Keys, writer: Caller, calls: list[Any], body: Mapping[str, Any]
-) -> dict[int, TinyCRMError]:
-    """Apply calls; the errors of those that were refused, by their place."""
+def _read(
+    crm: TinyCRM, project: str, calls: list[Any], body: Mapping[str, Any]
+) -> list[Event | TinyCRMError | None]:
+    """The event of each call, what is wrong with it, or None if it has nothing to tell."""
     received = now()
     sent = read_sent(body.get("sentAt"), "sentAt")
-    email_of = _emails(keys.client(writer), writer.project)
-    places, read = [], []
-    refused: dict[int, TinyCRMError] = {}
-    for place, call in enumerate(calls):
+    email_of = _emails(crm, project)
+    read: list[Event | TinyCRMError | None] = []
+    for call in calls:
         try:
             event = _event(call, email_of)
         except TinyCRMError as error:
-            refused[place] = error
-            continue
-        if event is not None:
-            places.append(place)
-            read.append(read_event(event, None, sent, received))
-    answers = apply(keys, writer, read)
-    errors = zip(places, answers, strict=True)
-    return refused | {place: each for place, each in errors if isinstance(each, TinyCRMError)}
+            read.append(error)
+        else:
+            read.append(None if event is None else read_event(event, None, sent, received))
+    return read
 
 
 def _event(call: object, email_of: Callable[[str], str | None]) -> dict[str, Any] | None:
