@@ -16,15 +16,24 @@ CLOCK, PROCESSOR = time.perf_counter, time.process_time
 
 
 def interleaved(
-    contenders: Mapping[str, Work], *, calls: int, rounds: int = 9, clock: Clock = PROCESSOR
+    contenders: Mapping[str, Work],
+    *,
+    calls: int,
+    rounds: int = 9,
+    clock: Clock = PROCESSOR,
+    before: Work = lambda: None,
 ) -> dict[str, float]:
-    """Median seconds of one call of each; every round gives each of them `calls` calls."""
+    """Median seconds of one call of each; every round gives each of them `calls` calls.
+
+    `before` each of these blocks something may be done that is not timed.
+    """
     for work in contenders.values():
         work()
     blocks: dict[str, list[float]] = {name: [] for name in contenders}
     gc.collect()
     for _ in range(rounds):
         for name, work in contenders.items():
+            before()
             start = clock()
             for _ in range(calls):
                 work()

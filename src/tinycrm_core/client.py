@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, Unpack
 
@@ -15,7 +16,7 @@ from tinycrm_core.directory import Imports, Keys, Projects, Segments
 from tinycrm_core.errors import NotSupported
 from tinycrm_core.events import Fields, When
 from tinycrm_core.limits import LIMITS, Limits
-from tinycrm_core.model import Result
+from tinycrm_core.model import Json, Result
 from tinycrm_core.opening import open_http, open_spool, open_store
 from tinycrm_core.people import Customers
 from tinycrm_core.query_text import FilterLike
@@ -204,9 +205,31 @@ class TinyCRM:
             )
         return self._bound
 
-    def identify(self, email: str, **fields: Unpack[Fields]) -> Result:
+    def identify(
+        self,
+        email: str,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        params: Mapping[str, Json] | None = None,
+        set_once: Mapping[str, Json] | None = None,
+        unset: Iterable[str] | None = None,
+        at: When = None,
+        active: bool = True,
+    ) -> Result:
         """`BoundProject.identify` of the product this client is bound to."""
-        return (self._bound or self.bound).identify(email, **fields)
+        bound = self._bound or self.bound
+        # One by one, as passing on a dict of them takes twice as long as the call itself.
+        return bound.identify(
+            email,
+            name=name,
+            status=status,
+            params=params,
+            set_once=set_once,
+            unset=unset,
+            at=at,
+            active=active,
+        )
 
     def ping(self, email: str, at: When = None) -> bool:
         """`BoundProject.ping` of the product this client is bound to."""

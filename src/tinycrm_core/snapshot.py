@@ -59,16 +59,15 @@ def identify_text(
     try:
         # Nothing is called here that can be avoided: every login of a host comes by.
         if set_once is None and unset is None and at is None and active is True:
-            address = canonical(email)
-            text = f'{{"type":"identify","email":"{address}"'
+            text = f'{{"type":"identify","email":"{canonical(email)}"'
             if name is not None:
                 if type(name) is not str or len(name) > MAX_NAME or not name.isprintable():
                     raise _Unusual
-                text += f',"name":{_quoted(name.strip() or _unusual(name))}'
+                text = f'{text},"name":{_quoted(name.strip() or _unusual(name))}'
             if status is not None:
-                text += f',"status":"{_words[status]}"'
+                text = f'{text},"status":"{_words[status]}"'
             if params is not None:
-                text += f',"params":{_plain_params(params, limits)}'
+                text = f'{text},"params":{_plain_params(params, limits)}'
             if text.isascii() and "\\u" not in text:
                 return text + "}"
     except TinyCRMError:

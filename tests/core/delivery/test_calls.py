@@ -72,16 +72,18 @@ def test_q1_a_broken_server_is_not_noticed_by_the_caller(kind: str) -> None:
         crm.ping("warm@example.com")
         _touched.clear()
         _watched.add(threading.get_ident())
-        slow = 0
+        times = []
         try:
             for number in range(10_000):
                 start = time.perf_counter()
                 crm.identify(f"p{number}@example.com", name="Ada", params={"n": number})
-                slow += time.perf_counter() - start > 0.02
+                times.append(time.perf_counter() - start)
         finally:
             _watched.clear()
         assert _touched == []  # no file, no socket
-        assert slow < 100  # of 10,000, on any machine
+        times.sort()
+        assert times[9_900] < (0.001 if FULL else 0.02)
+        assert times[-1] < 0.02 or not FULL
         assert crm.stats().queued + crm.stats().dropped == 10_001
         crm.close()
 
@@ -277,7 +279,8 @@ def test_q19_an_event_loop_goes_on_while_the_server_stalls() -> None:
         beats, longest = finish(main())
         crm.close()
     assert beats > 2
-    assert longest < 1.0  # a request to that server would hold it for ten seconds
+    # A request to that server would hold it for ten seconds.
+    assert longest < (0.05 if FULL else 1.0)
 
 
 plain = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)

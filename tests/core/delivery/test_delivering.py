@@ -1,10 +1,14 @@
-"""The other side of the queue: what is tried again, what is taken apart, and what is told."""
+"""The other side of the queue: what is tried again, what is taken apart, and what is told.
+
+TINYCRM_TEST_FULL=1 has more clients, events and time.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
+import os
 import random
 import statistics
 import threading
@@ -28,6 +32,10 @@ from tinycrm_core.errors import Undelivered
 from tinycrm_core.events import Ping
 from tinycrm_core.http import retry_after
 from tinycrm_core.snapshot import event_text, stamped
+
+FULL = "TINYCRM_TEST_FULL" in os.environ
+CLIENTS, OUTAGE = (50, 20.0) if FULL else (10, 0.5)
+EACH = 1000 if FULL else 300
 
 
 @pytest.fixture
@@ -114,8 +122,8 @@ def test_q9_an_outage_costs_a_client_few_requests(monkeypatch: pytest.MonkeyPatc
     pauses: list[float] = []
     monkeypatch.setattr(module, "pause", lambda *_: pauses.append(0.05) or 0.05)
     with scripted(lambda _: refused(503)) as server:
-        queues = [Background(transport_to(server.port), interval=0.0) for _ in range(10)]
-        end = time.monotonic() + 0.5
+        queues = [Background(transport_to(server.port), interval=0.0) for _ in range(CLIENTS)]
+        end = time.monotonic() + OUTAGE
         while time.monotonic() < end:
             for queue in queues:
                 queue.send("shop", [Ping("ada@example.com")])
@@ -277,7 +285,7 @@ def test_q20_clients_do_not_mix_and_do_not_stay() -> None:
         queues = [Background(transport_to(each.port), max_events=4000) for each in servers]
 
         def report(number: int, queue: Background) -> None:
-            for count in range(300):
+            for count in range(EACH):
                 queue.send(f"product{number}", [Ping(f"p{count}.{number}@example.com")])
 
         threads = [
@@ -291,7 +299,7 @@ def test_q20_clients_do_not_mix_and_do_not_stay() -> None:
             thread.join()
         assert all(queue.flush(30) for queue in queues)
         for number, server in enumerate(servers):
-            assert Counter(server.emails) == {f"p{c}.{number}@example.com": 3 for c in range(300)}
+            assert Counter(server.emails) == {f"p{c}.{number}@example.com": 3 for c in range(EACH)}
             assert {each.body["project"] for each in server.seen} == {f"product{number}"}
         dead = [weakref.ref(queue) for queue in queues]
         for queue in queues:
