@@ -11,8 +11,7 @@ from tinycrm_core.errors import InvalidInput, TinyCRMError
 from tinycrm_core.events import When
 from tinycrm_core.transfer.apply import Item, Run
 from tinycrm_core.transfer.mapping import clean_headers, plan_columns
-from tinycrm_core.transfer.presets import KNOWN, words
-from tinycrm_core.transfer.reader import Record, records
+from tinycrm_core.transfer.reader import Record, open_records
 from tinycrm_core.transfer.report import ImportReport, Progress, ProgressCall, Reject, Rejects
 from tinycrm_core.transfer.rows import Options, ReadRow, row_reader
 from tinycrm_core.transfer.sniff import (
@@ -20,7 +19,6 @@ from tinycrm_core.transfer.sniff import (
     TextFile,
     check_encoding,
     clean_delimiter,
-    find_delimiter,
 )
 from tinycrm_core.transfer.spool import rewindable
 from tinycrm_core.transfer.values import clean_date_format
@@ -98,15 +96,7 @@ def _csv_items(
     delimiter: str | None,
     named: Sequence[str] | None,
 ) -> Items:
-    lines = file.lines()
-    first = next(lines, "")
-    while first and not first.strip():
-        first = next(lines, "")
-    if not first:
-        raise InvalidFile("file: is empty", line=1)
-    if delimiter is None:
-        delimiter = find_delimiter(first, lambda cell: KNOWN.get(words(cell)) == "email")
-    found = records(chain((first,), lines), delimiter)
+    delimiter, found = open_records(file.lines(), delimiter)
     headers = clean_headers(_header(found) if named is None else named, raw=options.raw)
     ahead = _sample(found)
     plan = plan_columns(headers, [each.cells for each in ahead if not each.fault], mapping)

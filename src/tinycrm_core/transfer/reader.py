@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
+
+from tinycrm_core.transfer.presets import KNOWN, words
+from tinycrm_core.transfer.sniff import InvalidFile, find_delimiter
 
 MAX_LINES = 200
 """Lines a row may span; a row with more has a quote that was never closed."""
 MAX_SIZE = 32 * 1024 * 1024
 """Characters of such a row."""
+
+_says_delimiter = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE).fullmatch
 
 
 class Record(NamedTuple):
@@ -29,12 +36,12 @@ class _Unclosed(Exception):
 class _Lines(Iterator[str]):
     """Lines for the parser, which can be given back when a row turns out to be broken."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
+    def __init__(self, lines: Iterator[str], start: int) -> None:
         self._lines = lines
         self._again: deque[str] = deque()
         self.taken: list[str] = []
         self.size = 0
-        self.start = 1
+        self.start = start
 
     def __next__(self) -> str:
         taken = self.taken
@@ -57,13 +64,30 @@ class _Lines(Iterator[str]):
         del self.taken[1:]
 
 
-def records(lines: Iterator[str], delimiter: str) -> Iterator[Record]:
-    """Rows that are not blank, with quotes as in RFC 4180.
+def open_records(lines: Iterator[str], delimiter: str | None) -> tuple[str, Iterator[Record]]:
+    """The delimiter, as given or found, and the rows, the header among them.
+
+    A line such as `sep=;` in front, as Excel knows it, tells the delimiter and is no row.
+    Raises InvalidFile for a file without any row.
+    """
+    filled = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    start, first = next(filled, (1, ""))
+    if said := _says_delimiter(first):
+        delimiter = delimiter or said[1]
+        start, first = next(filled, (1, ""))
+    if not first:
+        raise InvalidFile("file: is empty", line=1)
+    delimiter = delimiter or find_delimiter(first, lambda cell: KNOWN.get(words(cell)) == "email")
+    return delimiter, records(chain((first,), lines), delimiter, start)
+
+
+def records(lines: Iterator[str], delimiter: str, start: int = 1) -> Iterator[Record]:
+    """Rows that are not blank, with quotes as in RFC 4180; `start` is the number of the first line.
 
     A row whose quote is never closed, or goes on after closing, is a fault of the line where it
     starts, and reading goes on with the next line.
     """
-    feed = _Lines(lines)
+    feed = _Lines(lines, start)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     number = 0
     while True:

@@ -109,6 +109,15 @@ def test_the_delimiter_is_that_of_the_header_i3(delimiter: str, quoted: bool) ->
     assert crm.customers.get("zoe@example.com").memberships[0].params == {"notes": others * 20}
 
 
+@pytest.mark.parametrize("said", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n\n", "\nsep=;\n"])
+def test_a_line_that_tells_the_delimiter_is_no_row_i3(said: str) -> None:
+    _, report = take(f"{said}email;name,title\nzoe@example.com;Z\nnobody;N\n")
+    assert (report.delimiter, report.created, report.rejected) == (";", 1, 1)
+    assert report.rejects[0].line == f"{said}email\nzoe\n".count("\n") + 1
+    with pytest.raises(InvalidInput, match="empty"):
+        take(said)
+
+
 def test_a_header_with_many_other_delimiters_inside_i3() -> None:
     _, report = take('"a,b,c,d,e,f";email\nx;zoe@example.com\n')
     assert report.delimiter == ";"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain
 from typing import IO, Any
 
 from tinycrm_core.errors import InvalidInput
 from tinycrm_core.transfer import InvalidFile
 from tinycrm_core.transfer.guard import unguard
 from tinycrm_core.transfer.mapping import SINGLE, Column, Plan, clean_headers, propose_columns
-from tinycrm_core.transfer.presets import KNOWN, is_secret, words
-from tinycrm_core.transfer.reader import Record, records
-from tinycrm_core.transfer.sniff import TextFile, find_delimiter
+from tinycrm_core.transfer.presets import is_secret, words
+from tinycrm_core.transfer.reader import Record, open_records
+from tinycrm_core.transfer.sniff import TextFile
 from tinycrm_core.transfer.values import KINDS, clean_date_format, read_time
 from tinycrm_core.transport import clean_slug
 from tinycrm_integrations.web.pages.importing_files import Choices, Upload, file_options
@@ -186,12 +185,7 @@ def _first_date(head: Head, index: int, date_format: str | None) -> tuple[str, b
 def _records(stream: IO[bytes], chosen: Choices) -> tuple[str, str, list[str], list[list[str]]]:
     """Encoding, delimiter, header and first rows."""
     file = TextFile(stream, chosen.encoding)
-    lines = file.lines()
-    first = next((line for line in lines if line.strip()), "")
-    if not first:
-        raise InvalidFile("file: is empty", line=1)
-    delimiter = chosen.delimiter or find_delimiter(first, lambda c: KNOWN.get(words(c)) == "email")
-    found = records(chain((first,), lines), delimiter)
+    delimiter, found = open_records(file.lines(), chosen.delimiter or None)
     ahead = list(_first(found))
     if not chosen.headed:
         width = max((len(each.cells) for each in ahead), default=1)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from tinycrm_core.errors import InvalidStatus
 from tinycrm_core.events import STATUSES, clean_status
 from tinycrm_core.transfer.guard import unguard
 from tinycrm_core.transfer.presets import Preset
-from tinycrm_core.transfer.reader import records
+from tinycrm_core.transfer.reader import open_records
 from tinycrm_core.transfer.sniff import TextFile
 from tinycrm_integrations.web.pages.importing_files import Upload
 from tinycrm_integrations.web.pages.importing_reading import Head
@@ -96,8 +95,7 @@ def automatic(word: str, preset: Preset) -> str:
 def _cells(upload: Upload, head: Head, index: int) -> Iterator[str]:
     with upload.data.open("rb") as stream:
         lines = TextFile(stream, upload.choices.encoding).lines()
-        first = next((line for line in lines if line.strip()), "")
-        found = records(chain((first,), lines), head.delimiter)
+        _, found = open_records(lines, head.delimiter)
         if upload.choices.headed:
             next(found, None)
         for record in found:
