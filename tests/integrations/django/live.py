@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_string
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -168,8 +170,10 @@ class Visitor:
 
     def mails(self, to: str) -> str:
         """What was sent to an address."""
-        sent = (each.read_text() for each in (self.site.shop.folder / "mails").glob("*"))
-        return "\n".join(mail for mail in sent if f"To: {to}" in mail)
+        files = (self.site.shop.folder / "mails").glob("*")
+        sent = (part for each in files for part in each.read_text().split("-" * 79 + "\n"))
+        mails = (message_from_string(each, policy=default) for each in sent if each.strip())
+        return "\n".join(each.get_content() for each in mails if each["To"] == to)
 
 
 def copied(template: Shop, folder: Path, **given: Any) -> Shop:

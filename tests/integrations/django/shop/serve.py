@@ -64,7 +64,7 @@ def break_down(what: str) -> None:
     if what == "store":
         SQLStore.begin = breaking  # type: ignore[method-assign]
     elif what == "queue":
-        Background.send = Background.ping = breaking  # type: ignore[method-assign]
+        Background.send = Background.put = breaking  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
