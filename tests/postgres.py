@@ -50,9 +50,14 @@ def installations() -> Iterator[Path]:
 class Server:
     """A throw-away server that keeps everything, its socket too, in one new folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, port: int | None = None) -> None:
+        """With a `port` it listens there too, on this machine alone."""
         self.home = home
         self.url = f"postgresql+psycopg://postgres@/postgres?host={home}"
+        self.settings = (*SETTINGS, f"unix_socket_directories={home}")
+        if port:
+            self.url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+            self.settings += ("listen_addresses=127.0.0.1", f"port={port}")
         self.programs = next(installations(), None)
         self.account: pwd.struct_passwd | None = None
 
@@ -72,8 +77,11 @@ class Server:
             self._run("initdb", *create, "--locale-provider=icu", "--icu-locale=en-US")
         except Unavailable:  # built without ICU
             self._run("initdb", *create)
-        options = " ".join(f"-c {setting}" for setting in SETTINGS)
-        options += f" -c unix_socket_directories={self.home}"
+        self.resume()
+
+    def resume(self) -> None:
+        """Start once more."""
+        options = " ".join(f"-c {setting}" for setting in self.settings)
         self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start")
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ import pytest
 from tests.delivery.faults import scripted
 from tests.delivery.processes import environment
 from tests.patience import eventually
-from tests.programs import program
+from tests.programs import free_port, program
 
 APP = """
 import os
@@ -57,13 +57,6 @@ def hosted(command: list[str], folder: Path, **more: str) -> Iterator[subprocess
                 process.kill()
                 process.wait()
                 raise
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def ask(port: int, path: str) -> str:

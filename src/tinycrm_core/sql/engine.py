@@ -22,7 +22,18 @@ from tinycrm_core.sql.direct import Direct
 
 BUSY_TIMEOUT = 15.0
 """Seconds a SQLite transaction waits for others."""
-_CONNECT_TIMEOUT = 10
+WAITING = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "60",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+"""How long PostgreSQL is waited for, as libpq spells it, where a URL does not say.
+
+What was sent and is not acknowledged after 15 s, and a connection nobody answers on, are broken.
+Without this a machine that is gone, or a firewall that forgot us, holds a call for many minutes.
+"""
 _CACHE = 16_000
 """KiB of pages a connection keeps; with SQLite's 2,000 a batch of 500 events does not fit."""
 _MAGIC = b"SQLite format 3\x00"
@@ -163,7 +174,7 @@ def _create(target: str | URL, synchronous: str) -> Engine:
             # No transactions by the driver: it would wait for the answer to each BEGIN.
             return create_engine(
                 url,
-                connect_args={"connect_timeout": _CONNECT_TIMEOUT},
+                connect_args={key: WAITING[key] for key in WAITING.keys() - url.query.keys()},
                 isolation_level="AUTOCOMMIT",
             )
         if url.get_backend_name() != "sqlite":

@@ -60,13 +60,14 @@ def _postgres_engine(given: dict[str, Any]) -> Engine:
     from sqlalchemy.engine import URL
     from sqlalchemy.exc import DisconnectionError
 
+    from tinycrm_core.sql.engine import WAITING
+
     user, password, host, port, name = (given.get(key) for key in _CONNECTING)
-    options = {
+    options = WAITING | {
         key: str(value)
         for key, value in given.items()
         if isinstance(value, str | int) and key not in (*_CONNECTING, "prepare_threshold")
     }
-    options.setdefault("connect_timeout", "10")
     if host and host.startswith("/"):  # the folder of a socket has no place in front of a URL
         options["host"], host = host, None
     url = URL.create(
