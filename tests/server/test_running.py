@@ -61,7 +61,7 @@ def test_m1_workers_start_at_once_on_an_empty_database(where: str, tmp_path: Pat
 def test_sigterm_under_load_loses_nothing_acknowledged(
     where: str, tmp_path: Path, workers: str
 ) -> None:
-    """C1, R6: whoever got a 200 is in the database; the server ends by itself."""
+    """C5, C1, R6: whoever got a 200 is in the database; the server ends by itself."""
     headers = key_for(where)
     acknowledged: list[str] = []
     lock = threading.Lock()

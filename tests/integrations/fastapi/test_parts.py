@@ -117,7 +117,7 @@ def test_f8_requests_at_once_are_each_themselves(reporter: Reporter) -> None:
 def test_q19_a_database_that_blocks_does_not_block_the_loop(
     customers: Customers, tmp_path: Path
 ) -> None:
-    """Everything the hooks do is done while the database is held by somebody else."""
+    """S12 too: everything the hooks do is done while the database is held by somebody else."""
     held, done = threading.Event(), threading.Event()
     customers.crm.project("notes").identify("x@example.com")
 
