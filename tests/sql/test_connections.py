@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from tests.sql.stores import (
@@ -97,6 +98,35 @@ def test_connections_that_the_server_has_ended_are_replaced(fresh_postgres_url: 
     assert crm.identify("ann@example.com", params={"n": 1}).changed == ("params.n",)
     assert crm.ping("ann@example.com")
     crm.close()
+
+
+def preparing(where: str, said: str) -> str:
+    url = make_url(where).update_query_dict({"prepare_threshold": said})
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize(("said", "meant"), [("none", None), ("0", 0), ("7", 7)])
+def test_a_url_says_how_often_statements_are_run_before_they_are_prepared(
+    fresh_postgres_url: str, said: str, meant: int | None
+) -> None:
+    with TinyCRM(preparing(fresh_postgres_url, said), project="shop") as crm:
+        crm.projects.list()
+        with crm.store.connection() as connection:
+            assert connection.connection.driver_connection.prepare_threshold == meant
+    with pytest.raises(StoreError, match="prepare_threshold: expected a number, or none"):
+        TinyCRM(preparing(fresh_postgres_url, "off"))
+
+
+def test_who_mixes_prepared_statements_up_is_told_what_to_do(fresh_postgres_url: str) -> None:
+    """As behind a pooler, where another connection answers than the one that prepared it."""
+    with TinyCRM(preparing(fresh_postgres_url, "0")) as crm:
+        crm.projects.list()
+        with crm.store.connection() as connection:
+            names = connection.exec_driver_sql("SELECT name FROM pg_prepared_statements")
+            for name in names.scalars().all():
+                connection.exec_driver_sql(f'DEALLOCATE "{name}"')
+        with pytest.raises(StoreError, match="add prepare_threshold=none to the URL"):
+            crm.projects.list()
 
 
 def test_normal_syncing_is_a_choice(tmp_path: Path) -> None:

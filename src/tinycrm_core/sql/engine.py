@@ -34,6 +34,8 @@ WAITING = {
 What was sent and is not acknowledged after 15 s, and a connection nobody answers on, are broken.
 Without this a machine that is gone, or a firewall that forgot us, holds a call for many minutes.
 """
+PREPARING = "prepare_threshold"
+"""After how many times a statement is prepared; `none` is for poolers in transaction mode."""
 _CACHE = 16_000
 """KiB of pages a connection keeps; with SQLite's 2,000 a batch of 500 events does not fit."""
 _MAGIC = b"SQLite format 3\x00"
@@ -171,17 +173,24 @@ def _create(target: str | URL, synchronous: str) -> Engine:
         if url.drivername in {"postgres", "postgresql"}:
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "postgresql":
-            # No transactions by the driver: it would wait for the answer to each BEGIN.
-            return create_engine(
-                url,
-                connect_args={key: WAITING[key] for key in WAITING.keys() - url.query.keys()},
-                isolation_level="AUTOCOMMIT",
-            )
+            return _create_postgres(url)
         if url.get_backend_name() != "sqlite":
             raise StoreError(f"TinyCRM runs on SQLite and PostgreSQL, not on {url.drivername}")
         return _create_sqlite(url, synchronous)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(f"this is not the URL of a database TinyCRM can use: {error}") from error
+
+
+def _create_postgres(url: URL) -> Engine:
+    arguments: dict[str, Any] = {key: WAITING[key] for key in WAITING.keys() - url.query.keys()}
+    if PREPARING in url.query:  # the driver knows it, but not as text
+        text = str(url.query[PREPARING])
+        if text != "none" and not text.isdecimal():
+            raise StoreError(f"{PREPARING}: expected a number, or none", field=PREPARING)
+        arguments[PREPARING] = None if text == "none" else int(text)
+        url = url.difference_update_query([PREPARING])
+    # No transactions by the driver: it would wait for the answer to each BEGIN.
+    return create_engine(url, connect_args=arguments, isolation_level="AUTOCOMMIT")
 
 
 def _create_sqlite(url: URL, synchronous: str) -> Engine:

@@ -11,7 +11,13 @@ from tinycrm_core.errors import Retry, SchemaError, StoreError, TookTooLong
 
 _LOST_RACE = {"40001", "40P01"}
 _CANCELED = "57014"
+_MIXED_UP = (
+    "a pooler mixes prepared statements up; add prepare_threshold=none to the URL of the database"
+)
 _SENTENCES = {
+    "08P01": _MIXED_UP,
+    "26000": _MIXED_UP,
+    "42P05": _MIXED_UP,
     "55P03": "the database is locked by somebody else for too long",
     "53100": "the database is full: no space is left on its disk",
     "53300": "the database has no connection left",

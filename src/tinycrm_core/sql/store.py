@@ -56,7 +56,8 @@ class SQLStore:
     may lose the last moments when the machine loses power, but never damages the file.
 
     Nothing is opened before the first use. Works behind poolers in transaction mode; there turn
-    off prepared statements with an engine made with `connect_args={"prepare_threshold": None}`.
+    off prepared statements by `?prepare_threshold=none` in the URL, or for an engine of the host by
+    `connect_args={"prepare_threshold": None}`.
     """
 
     def __init__(
