@@ -19,6 +19,7 @@ from tinycrm_server.schemas import MAX_BATCH
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
+    writer: Caller
     events: Sequence[Event]
     answers: asyncio.Future[list[Answer]]
 
@@ -39,34 +40,34 @@ class Intake:
         """The answers to events, in order. Raises StoreError."""
         if not events:
             return []
-        call = _Call(events, asyncio.get_running_loop().create_future())
+        call = _Call(writer, events, asyncio.get_running_loop().create_future())
         line = self._lines.get(writer.key.id)
         if line is not None:
             line.append(call)
         else:
             line = self._lines[writer.key.id] = deque([call])
-            worker = asyncio.create_task(self._work(writer, line))
+            worker = asyncio.create_task(self._work(line, writer.key.id))
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
         return await call.answers
 
-    async def _work(self, writer: Caller, line: deque[_Call]) -> None:
+    async def _work(self, line: deque[_Call], key_id: UUID) -> None:
+        calls: list[_Call] = []
         try:
             while line:
                 calls = _next(line)
-                told = await run_in_threadpool(self._write, writer, calls)
-                for call, answers in zip(calls, told, strict=True):
-                    if call.answers.done():  # whoever asked has gone
-                        continue
-                    if isinstance(answers, Exception):
-                        call.answers.set_exception(answers)
-                    else:
-                        call.answers.set_result(answers)
+                try:
+                    _tell(calls, await run_in_threadpool(self._write, calls))
+                except Exception as error:  # there is no thread to be had
+                    _tell(calls, [error] * len(calls))
         finally:
-            del self._lines[writer.key.id]
+            del self._lines[key_id]
+            for call in (*calls, *line):  # the server is told to end at once
+                call.answers.cancel()
 
-    def _write(self, writer: Caller, calls: Sequence[_Call]) -> list[list[Answer] | Exception]:
+    def _write(self, calls: Sequence[_Call]) -> list[list[Answer] | Exception]:
         """The answers of each call, or why it has none."""
+        writer = calls[-1].writer  # who was looked up last knows what the product is called now
         project = self._keys.client(writer).project(writer.project)
         try:
             answers = iter(project.send([event for call in calls for event in call.events]))
@@ -74,8 +75,18 @@ class Intake:
             if len(calls) == 1 or isinstance(error, StoreError):
                 return [error] * len(calls)
             # Whatever it was, it is the fault of one of them.
-            return [told for call in calls for told in self._write(writer, [call])]
+            return [told for call in calls for told in self._write([call])]
         return [[next(answers) for _ in call.events] for call in calls]
+
+
+def _tell(calls: Sequence[_Call], told: Sequence[list[Answer] | Exception]) -> None:
+    for call, answers in zip(calls, told, strict=True):
+        if call.answers.done():  # whoever asked has gone
+            continue
+        if isinstance(answers, Exception):
+            call.answers.set_exception(answers)
+        else:
+            call.answers.set_result(answers)
 
 
 def _next(line: deque[_Call]) -> list[_Call]:

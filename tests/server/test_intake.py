@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tinycrm_core.client import TinyCRM
 from tinycrm_core.errors import Forgotten, StoreError
 from tinycrm_core.events import Event, Identify, Ping
 from tinycrm_core.model import Result
+from tinycrm_server import intake
 from tinycrm_server.auth import Caller, Keys
 from tinycrm_server.intake import Intake
 
@@ -34,9 +36,9 @@ class Desk:
         """Answers of calls that arrive in one moment, or what they raise; one may not wait."""
 
         async def work() -> list[Any]:
-            intake = Intake(Keys(self.crm))
+            found = Intake(Keys(self.crm))
             tasks = [
-                asyncio.create_task(intake.apply(self.writers[slug], events)) for events in calls
+                asyncio.create_task(found.apply(self.writers[slug], events)) for events in calls
             ]
             if gone is not None:
                 await asyncio.sleep(0)
@@ -114,11 +116,55 @@ def test_who_goes_away_holds_nobody_up(desk: Desk, gone: int) -> None:
     assert desk.crm.customers.count() == 3
 
 
+def test_without_a_thread_nobody_waits_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(intake, "run_in_threadpool", no_thread)
+    assert [type(each) for each in desk.apply(one("ada"), one("bo"))] == [RuntimeError] * 2
+    monkeypatch.undo()
+    assert desk.apply(one("ada"))[0][0].action == "created"
+
+
+def test_a_server_that_ends_at_once_leaves_nobody_waiting(desk: Desk) -> None:
+    async def work() -> list[Any]:
+        found = Intake(Keys(desk.crm))
+        tasks = [
+            asyncio.create_task(found.apply(desk.writers["news"], many(name, 300)))
+            for name in ("a", "b")
+        ]
+        while not desk.sent:
+            await asyncio.sleep(0)
+        for each in found._workers:
+            each.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(each) for each in finish(work())] == [asyncio.CancelledError] * 2
+
+
+def test_a_product_that_is_renamed_does_not_come_back(desk: Desk) -> None:
+    """However long the line of its key has been busy."""
+
+    async def work() -> None:
+        found, before = Intake(Keys(desk.crm)), desk.writers["news"]
+        first = asyncio.create_task(found.apply(before, one("ada")))
+        while not desk.sent:
+            await asyncio.sleep(0)
+        desk.crm.projects.rename("news", slug="letter")
+        await asyncio.gather(first, found.apply(replace(before, project="letter"), one("bo")))
+
+    finish(work())
+    assert [each.slug for each in desk.crm.projects.list()] == ["letter", "shop"]
+    assert desk.crm.customers.count("project:letter") == 2
+
+
 def test_each_key_has_a_line_of_its_own(desk: Desk) -> None:
     async def work() -> None:
-        intake = Intake(Keys(desk.crm))
+        found = Intake(Keys(desk.crm))
         writers = desk.writers.values()
-        await asyncio.gather(*(intake.apply(each, one("ada")) for each in writers))
+        await asyncio.gather(*(found.apply(each, one("ada")) for each in writers))
 
     finish(work())
     assert desk.sent == [["ada"], ["ada"]]
