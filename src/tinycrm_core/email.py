@@ -42,6 +42,9 @@ _is_common = re.compile(
     rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z0-9-]*[A-Za-z]\Z){_LABEL}\Z"
 ).match
 
+# Most of those, in half the time: no hyphen in the domain, and nothing but letters at its end.
+_is_plain = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:[A-Za-z0-9]{{1,63}}\.)+[A-Za-z]{{1,63}}\Z").match
+
 _FOREIGN = "\x80-\U0010ffff"
 _not_in_local = re.compile(rf"[^A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_FOREIGN}-]").search
 _not_in_domain = re.compile(rf"[^A-Za-z0-9.{_FOREIGN}-]").search
@@ -64,7 +67,7 @@ def canonical(email: object) -> str:
     including values that are not text. Never raises anything else.
     """
     # Length first: no pattern ever runs over an unbounded value.
-    if type(email) is str and len(email) <= MAX_OCTETS and _is_common(email):
+    if type(email) is str and len(email) <= MAX_OCTETS and _is_plain(email):
         return email.lower()
     text = _trimmed(email)
     if _is_common(text):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tinycrm_core import email as module
 from tinycrm_core.email import MAX_OCTETS, canonical
 from tinycrm_core.errors import InvalidEmail
 
@@ -241,3 +242,9 @@ def test_V1_every_character_in_a_domain_label(pattern: str) -> None:
         assert stored == idna.alabel(idna.uts46_remap(label)).decode()
         assert stored.startswith("xn--") or label.isascii()
         assert label.isascii() or not folds(label)
+
+
+@often
+@given(st.from_regex(module._is_plain.__self__, alphabet=st.characters(codec="ascii")))
+def test_the_short_way_lets_through_what_the_rules_do(text: str) -> None:
+    assert module._is_common(text)
