@@ -119,14 +119,18 @@ def test_a_url_says_how_often_statements_are_run_before_they_are_prepared(
 
 def test_who_mixes_prepared_statements_up_is_told_what_to_do(fresh_postgres_url: str) -> None:
     """As behind a pooler, where another connection answers than the one that prepared it."""
-    with TinyCRM(preparing(fresh_postgres_url, "0")) as crm:
-        crm.projects.list()
+
+    def forget_and_ask(crm: TinyCRM) -> None:
         with crm.store.connection() as connection:
             names = connection.exec_driver_sql("SELECT name FROM pg_prepared_statements")
             for name in names.scalars().all():
                 connection.exec_driver_sql(f'DEALLOCATE "{name}"')
+        crm.projects.list()
+
+    with TinyCRM(preparing(fresh_postgres_url, "0")) as crm:
+        crm.projects.list()
         with pytest.raises(StoreError, match="add prepare_threshold=none to the URL"):
-            crm.projects.list()
+            forget_and_ask(crm)
 
 
 def test_normal_syncing_is_a_choice(tmp_path: Path) -> None:
