@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -21,6 +22,9 @@ from tinycrm_core.times import from_micros
 from tinycrm_server.bodies import Refused
 
 log = logging.getLogger("tinycrm.server")
+
+TOO_MANY_SECONDS = 0.05
+"""So that whoever tries again and again takes nothing from the others."""
 
 STATUSES: tuple[tuple[type[errors.TinyCRMError], int], ...] = (
     (errors.InvalidKey, 401),
@@ -61,11 +65,13 @@ def problem_of(error: errors.TinyCRMError) -> dict[str, Any]:
 async def on_refused(request: Request, error: Refused) -> Response:
     """Answer for Refused."""
     await note_rejected(request, error.status, error.code, error.message)
-    return refusal(error)
+    return await refusal(error)
 
 
-def refusal(error: Refused) -> Response:
-    """What Refused says to whoever asked."""
+async def refusal(error: Refused) -> Response:
+    """What Refused says to whoever asked; who asks too much waits a moment for it."""
+    if error.status == 429:
+        await asyncio.sleep(TOO_MANY_SECONDS)
     headers = {"WWW-Authenticate": 'Bearer realm="TinyCRM"'} if error.status == 401 else {}
     if error.wait is not None:
         headers["Retry-After"] = str(error.wait)

@@ -75,7 +75,8 @@ class Watch:
             if path_below(scope) not in UNLIMITED:
                 self._rates.take("address", address(HTTPConnection(scope)))
         except Refused as error:
-            await refusal(error)(scope, receive, sending)
+            refused = await refusal(error)
+            await refused(scope, receive, sending)
         else:
             await self.app(scope, receive, sending)
         finally:

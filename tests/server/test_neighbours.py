@@ -25,10 +25,13 @@ NOISE = """
 import http.client, sys
 connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
 headers = {"Authorization": sys.argv[2], "Content-Type": "application/json"}
-print("ready", flush=True)
+told = False
 while True:
     connection.request("POST", "/v1/ping", sys.argv[3], headers)
-    connection.getresponse().read()
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status == 429 and not told:
+        told = print("ready", flush=True) is None
 """
 
 
