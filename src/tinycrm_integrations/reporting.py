@@ -182,7 +182,7 @@ class Reporter:
             except StoreError:
                 if pause is None:
                     raise
-                time.sleep(pause)
+                time.sleep(pause)  # nothing tells when a database is back but another try
             else:
                 return
 

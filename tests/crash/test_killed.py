@@ -37,7 +37,7 @@ def killed(where: str, cycle: int) -> list[list[Any]]:
     with os.fdopen(reading, "rb") as pipe:
         # Counted in calls, not in time, so that a slow machine dies in the late ones as well.
         said = [pipe.readline() for _ in range(1 + random.randrange(MOST_CALLS))]
-        time.sleep(random.uniform(0.001, 0.050))
+        time.sleep(random.uniform(0.001, 0.050))  # so that death comes anywhere in a call
         os.kill(process.pid or 0, signal.SIGKILL)
         process.join()
         said += pipe.readlines()

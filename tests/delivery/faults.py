@@ -146,7 +146,7 @@ def swallowing() -> Iterator[int]:
             one = stack.enter_context(socket.socket())
             one.setblocking(False)
             one.connect_ex(address)
-        time.sleep(0.05)
+        time.sleep(0.05)  # the system fills the backlog in its own time, and tells nobody
         yield address[1]
 
 

@@ -35,7 +35,7 @@ def test_q6_the_end_waits_two_seconds_for_all_clients_together() -> None:
     from tinycrm_core import TinyCRM
     for _ in range(8):
         TinyCRM(sys.argv[1], project="shop").ping("ada@example.com")
-    time.sleep(0.5)
+    time.sleep(0.5)  # by now every client has sent something that is never answered
     import atexit
     start = time.monotonic()
     import tinycrm_core.background as module
@@ -136,7 +136,7 @@ STAY = (
     + """
 print("said", flush=True)
 import time
-time.sleep(600)
+time.sleep(600)  # until it is ended
 """
 )
 
